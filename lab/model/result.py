@@ -1,0 +1,239 @@
+"""What came of a run: observation, witness, verdict, cell, and the run's header."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from lab.model.base import Model
+from lab.model.scenario import Expectation, Reason
+from lab.model.wire import Stage
+
+__all__ = [
+    "Cell",
+    "CertificateRecord",
+    "ColumnState",
+    "Control",
+    "ExhibitRecord",
+    "Observation",
+    "Observed",
+    "Run",
+    "Verdict",
+    "Witness",
+]
+
+
+class Observed(StrEnum):
+    """What happened, never guessed."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    UNREACHABLE = "unreachable"
+    CONTRADICTED = "contradicted"
+
+
+class Verdict(StrEnum):
+    """What observation and expectation mean together."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    KNOWN = "known"
+    OPEN = "open"
+    UNSUPPORTED = "unsupported"
+    FIXED = "fixed"
+    INCONCLUSIVE = "inconclusive"
+    FAULT = "fault"
+    OUTAGE = "outage"
+    EXPOSURE = "exposure"
+    NONE = "none"
+    """The column failed a control: nothing may be said."""
+
+
+class Observation(Model):
+    """What happened to one probe."""
+
+    observed: Observed
+    stage: Stage | None = None
+    """How far it came."""
+    code: str = ""
+    """The stack's own code."""
+    text: str = ""
+    """The stack's own words, or the lab's where the stack said nothing."""
+    reason: Reason | None = None
+    """The normalised reason of a rejection."""
+    tls: str | None = None
+    """TLS version as the client says."""
+    path: tuple[str, ...] | None = None
+    """SHA-256 of each certificate of the path that the stack built, where it can tell."""
+    clock: int | None = None
+    """The time the stack says it read, in seconds since 1970."""
+    stderr: str = ""
+    """What the client printed on stderr during the probe (its tail)."""
+
+
+class Witness(Model):
+    """What the server saw of one probe."""
+
+    connections: int = 0
+    """Connections that the lane saw during the probe."""
+    hello: str = ""
+    """The ClientHello message (handshake header included), hex; empty where none came."""
+    server_name: str | None = None
+    """The name that the client sent (RFC 6066 section 3)."""
+    versions: tuple[str, ...] = ()
+    """TLS versions offered."""
+    ciphers: tuple[int, ...] = ()
+    """Cipher suites offered, in the client's order."""
+    certificates: tuple[str, ...] = ()
+    """SHA-256 of each certificate of the Certificate message as sent; empty where none was fully sent."""
+    tls: str | None = None
+    """TLS version negotiated."""
+    cipher: str | None = None
+    """Cipher suite negotiated."""
+    alert: str | None = None
+    """The alert that the client sent: ``fatal certificate_expired``."""
+    alert_sent: str | None = None
+    """The alert that the server sent."""
+    handshake: bool = False
+    """Whether the handshake finished."""
+    resumed: bool = False
+    """Whether a session was resumed: never wanted."""
+    request: bool = False
+    """Whether a whole HTTP request came."""
+    answered: bool = False
+    """Whether the answer was fully handed to the network."""
+    bytes_in: int = 0
+    """Bytes received."""
+    bytes_out: int = 0
+    """Bytes sent."""
+    closed: Literal["", "close-notify", "fin", "reset", "deadline", "lab"] = ""
+    """How the connection ended."""
+    ms: float = 0.0
+    """From accept to close, in milliseconds."""
+    handshake_ms: float | None = None
+    """From accept to the handshake's end, in milliseconds."""
+    clock: int | None = None
+    """gmt_unix_time of ClientHello.random: some stacks put their clock there."""
+
+
+class Control(Model):
+    """What came of one control of one column."""
+
+    column: str
+    name: str
+    """The control: ``good``, ``wrong-host``, ..."""
+    outcome: Literal["ok", "failed", "not-checked"]
+    why: str = ""
+    """What went wrong, or why it was not checked."""
+    observation: Observation
+    witness: Witness
+
+
+class Cell(Model):
+    """A case before a client: what was expected, what happened, what the server saw, what it means."""
+
+    scenario: str
+    case: str
+    """``long+both@after``"""
+    chain: str
+    store: str
+    time: str
+    at: datetime
+    client: str
+    """The column's name."""
+    expected: Expectation
+    observation: Observation
+    witness: Witness
+    verdict: Verdict
+    marked: bool = False
+    """A pass whose reason is another one than expected."""
+    why: str = ""
+    """Why the verdict is what it is, in words."""
+    source: str = ""
+    """The source of a known deviation."""
+    ms: float = 0.0
+    """From the probe's sending to its cell, in milliseconds."""
+
+    @property
+    def id(self) -> str:
+        """``letsencrypt-2021/long+both@after@openssl-1.0.2q``, as ``tlslab reproduce`` takes it."""
+        return f"{self.scenario}/{self.case}@{self.client}"
+
+
+class CertificateRecord(Model):
+    """A certificate as evidence."""
+
+    name: str
+    """Its name in the scenario."""
+    subject: str
+    """RFC 4514 string."""
+    issuer: str
+    """RFC 4514 string."""
+    serial: str
+    """Lower-case hex."""
+    not_before: datetime
+    not_after: datetime
+    key: str
+    """Type and size of the key: ``rsa2048``."""
+    sha256: str
+    """Lower-case hex."""
+    pem: str
+
+
+class ExhibitRecord(Model):
+    """What a case put before its clients, and what would have been right."""
+
+    scenario: str
+    title: str
+    """The scenario's title."""
+    date: str
+    """The scenario's date, ISO 8601."""
+    case: str
+    chain: tuple[CertificateRecord, ...]
+    anchors: tuple[CertificateRecord, ...]
+    path: tuple[str, ...] = ()
+    """Names of the certificates of the path that the reference relying party took."""
+    reference: str = ""
+    """Its words: the path, or the rule that failed and where."""
+
+
+class ColumnState(Model):
+    """A column as it took part in a run."""
+
+    name: str
+    stack: str
+    version: str
+    """What the library itself said; empty if the client never started."""
+    digest: str = ""
+    """Digest of the inputs of its build."""
+    runtime: str
+    clock: str
+    state: Literal["ok", "control-failed", "unbuilt", "harness"] = "ok"
+    why: str = ""
+
+
+class Run(Model):
+    """The header of a ledger."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    id: str
+    lab: str
+    """Version of the lab."""
+    started: datetime
+    seed: int
+    """Orders the probes."""
+    jobs: int
+    runtime: str
+    timeout_ms: int
+    scenarios: dict[str, str]
+    """Slug and SHA-256 of each scenario's file."""
+    cases: tuple[str, ...]
+    """Ids of the cases, in the order of the files."""
+    columns: tuple[str, ...]
+    """Names of the columns, in order."""
