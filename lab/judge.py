@@ -1,0 +1,132 @@
+"""Observation, expectation and known deviations make a verdict.  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from lab.model.client import Deviation
+from lab.model.result import Observation, Observed, Verdict
+from lab.model.scenario import Expect, Expectation
+
+__all__ = ["Judgement", "in_range", "judge", "version_key"]
+
+_UNDECIDED = {Observed.FAILED, Observed.UNREACHABLE, Observed.CONTRADICTED}
+_FAULTS = {Observed.TIMEOUT, Observed.CRASHED}
+_COMPARISON = re.compile(r"(?P<sign><=|>=|==|<|>)\s*(?P<version>[0-9A-Za-z.+_-]+)")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and its reason in words; ``source`` cites a known deviation; ``marked`` as in Cell."""
+
+    verdict: Verdict
+    why: str = ""
+    source: str = ""
+    marked: bool = False
+
+
+def version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Return a key that orders versions as their makers do: ``1.0.2k`` < ``1.0.2q`` < ``1.0.2zb`` < ``1.1.0``.
+
+    Numbers compare as numbers; OpenSSL's letters compare by length first, since ``z`` is followed by ``za``.
+    """
+    pieces = re.findall(r"[0-9]+|[a-z]+", version.lower())
+    return tuple((int(piece), "") if piece.isdigit() else (len(piece), piece) for piece in pieces)
+
+
+def in_range(version: str, comparisons: str) -> bool:
+    """Tell whether ``version`` fulfils all comma-separated ``comparisons``; no comparison is fulfilled by any.
+
+    Raise ValueError where a comparison is none.
+    """
+    key = version_key(version)
+    for part in filter(None, (piece.strip() for piece in comparisons.split(","))):
+        match = _COMPARISON.fullmatch(part)
+        if match is None:
+            raise ValueError(f'"{part}" is no comparison such as ">=1.0.2"')
+        limit = version_key(match["version"])
+        holds = {"<": key < limit, "<=": key <= limit, ">": key > limit, ">=": key >= limit, "==": key == limit}
+        if not holds[match["sign"]]:
+            return False
+    return True
+
+
+def _names(deviation: Deviation, scenario: str, case: str, column: str, version: str) -> bool:
+    return (
+        deviation.scenario == scenario
+        and fnmatchcase(case, deviation.case)
+        and any(fnmatchcase(column, pattern) for pattern in deviation.columns)
+        and in_range(version, deviation.versions)
+    )
+
+
+def _happened(deviation: Deviation, observation: Observation) -> bool:
+    return (
+        observation.observed == deviation.observation
+        and (deviation.reason is None or observation.reason == deviation.reason)
+        and (deviation.code is None or observation.code == deviation.code)
+    )
+
+
+def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noqa: PLR0911 - a return a row of the table
+    """Judge without regard to deviations."""
+    if observation.observed in _FAULTS:
+        return Judgement(Verdict.FAULT, f"the client {_WORDS[observation.observed]}")
+    if observation.observed in _UNDECIDED:
+        return Judgement(Verdict.INCONCLUSIVE, f"{_WORDS[observation.observed]}: no verdict on a certificate")
+    if observation.observed is Observed.UNSUPPORTED:
+        return Judgement(Verdict.UNSUPPORTED, observation.text)
+    accepted = observation.observed is Observed.ACCEPTED
+    if expected.expect is Expect.EITHER:
+        return Judgement(Verdict.OPEN, expected.why or "the standards leave it open")
+    if accepted != (expected.expect is Expect.ACCEPT):
+        if accepted:
+            return Judgement(Verdict.EXPOSURE, f"accepted what must be rejected ({expected})")
+        return Judgement(Verdict.OUTAGE, f"rejected ({observation.reason}) what is valid")
+    if not accepted and expected.reason is not None and observation.reason != expected.reason:
+        why = f"rejected as {observation.reason}, where {expected.reason} was expected"
+        return Judgement(Verdict.PASS, why, marked=True)
+    return Judgement(Verdict.PASS)
+
+
+_WORDS = {
+    Observed.TIMEOUT: "did not answer in time",
+    Observed.CRASHED: "ended during the probe",
+    Observed.FAILED: "the connection failed",
+    Observed.UNREACHABLE: "the client never connected",
+    Observed.CONTRADICTED: "client and witness disagree",
+}
+
+
+def judge(
+    observation: Observation,
+    expected: Expectation,
+    deviations: Iterable[Deviation],
+    *,
+    scenario: str,
+    case: str,
+    column: str,
+    version: str,
+) -> Judgement:
+    """Return what an observation means.
+
+    ``case`` is the case inside its ``scenario``; ``column`` and ``version`` say which client it was.  A listed
+    deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``;
+    one whose column now does what was expected is ``fixed``.
+    """
+    plain = _plain(observation, expected)
+    listed = [one for one in deviations if _names(one, scenario, case, column, version)]
+    if plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE}:
+        for deviation in listed:
+            if _happened(deviation, observation):
+                return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
+        for deviation in listed:
+            code = f" with code {deviation.code}" if deviation.code else ""
+            said = f"{deviation.observation} ({deviation.reason}){code}"
+            return Judgement(plain.verdict, f"{plain.why}; not the known deviation, which is {said}")
+    if plain.verdict is Verdict.PASS and listed:
+        return Judgement(Verdict.FIXED, f"a known deviation did not happen: {listed[0].why}", listed[0].source)
+    return plain

@@ -1,0 +1,43 @@
+"""Scenarios and clients make a plan: which cells are to be filled, in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lab.corpus import Client, ScenarioFile
+from lab.model.scenario import Case
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a run: every case before every column.
+
+    ``seed`` decides the order of each column's probes, so that no cell can owe its outcome to its neighbour unseen.
+    """
+
+    scenarios: tuple[ScenarioFile, ...]
+    clients: tuple[Client, ...]
+    seed: int
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case, in the order of the files."""
+        return tuple(case for file in self.scenarios for case in file.scenario.cases())
+
+    def order(self, column: str, done: Iterable[str] = ()) -> list[Case]:
+        """Return the cases that a column has yet to meet, in the order that the seed gives; ``done`` are case ids."""
+        skipped = set(done)
+        rest = [case for case in self.cases if case.id not in skipped]
+        seed = hashlib.sha256(f"{self.seed}\0{column}".encode()).digest()
+        random.Random(seed).shuffle(rest)  # noqa: S311 - an order, not a secret
+        return rest
+
+    @classmethod
+    def of(cls, scenarios: Sequence[ScenarioFile], clients: Sequence[Client], seed: int) -> Plan:
+        """Return the plan for scenarios and clients."""
+        return cls(tuple(scenarios), tuple(clients), seed)
