@@ -1,0 +1,1 @@
+"""TLS clients: how they are built, started, spoken to and checked."""
