@@ -87,7 +87,7 @@ class Deviation(Model):
     case: str
     """A case inside that scenario, or a glob over its cases."""
     columns: tuple[str, ...] = ("*",)
-    """The columns that it holds for: names or globs."""
+    """The columns that it holds for: names or globs; one that begins with ``!`` takes columns out."""
     versions: str = ""
     """The versions that it holds for, as comparisons: ``>=1.0.0,<1.1.0``.  Empty for all."""
     observation: Observed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,9 @@ class Document:
             self.problems.append(Problem(file=str(path), found=error.strerror or str(error)))
         except UnicodeDecodeError as error:
             self.problems.append(Problem(file=str(path), found=f"not UTF-8 at byte {error.start}"))
-        except tomllib.TOMLDecodeError as error:
+        except RecursionError:
+            self.problems.append(Problem(file=str(path), found="not TOML that can be read: nested too deep"))
+        except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python reads
             self.problems.append(Problem(file=str(path), line=_line(error), found=f"not TOML: {error}"))
 
     def _parse(self, text: str) -> dict[str, Any]:
@@ -96,7 +98,7 @@ _PART = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([\w-]+))\s*""")
 _LONGEST_QUOTE = 80
 
 
-def _line(error: tomllib.TOMLDecodeError) -> int:
+def _line(error: ValueError) -> int:
     """Return the line, counted from 1, that tomllib names in its message only; 0 if it names none."""
     place = re.search(r"at line (\d+)", str(error))
     return int(place[1]) if place else 0
@@ -121,8 +123,9 @@ def _parts(dotted: str) -> tuple[str, ...]:
 
 
 def field_path(loc: Sequence[str | int]) -> str:
-    """Return the dotted path of a field: ``certificates.r3.from``."""
-    return ".".join(str(part) for part in loc if part != "[key]")
+    """Return the dotted path of a field as TOML writes it: ``certificates.r3.from``, ``times."r3.until"``."""
+    parts = [str(part) for part in loc if part != "[key]"]
+    return ".".join(f'"{part}"' if "." in part else part for part in parts)
 
 
 def validate(
@@ -134,29 +137,37 @@ def validate(
     """Return the model that a document says, or None, and every problem of it.
 
     ``model_at`` tells which model stands at a location, so that a field that it does not have is answered with the
-    ones that it has.  ``extra`` is added to the document's data.
+    ones that it has.  ``extra`` is added to the document's data: fields that nobody may write in it.
     """
     if document.data is None:
         return None, list(document.problems)
+    extra = extra or {}
+    problems = [
+        document.problem([name], "no such field", f'it is "{extra[name]}"') for name in extra.keys() & document.data
+    ]
+    found: M | None = None
     try:
-        found = model.model_validate({**document.data, **(extra or {})})
+        found = model.model_validate({**document.data, **extra})
     except ValidationError as error:
-        problems = [_problem(document, details, model_at) for details in error.errors(include_url=False)]
-        lines = {problem.line for problem in problems}
-        return None, problems + [problem for problem in document.problems if problem.line not in lines]
-    return (None, list(document.problems)) if document.problems else (found, [])
+        problems += [_problem(document, details, model_at, extra) for details in error.errors(include_url=False)]
+    except OverflowError:
+        problems.append(Problem(file=str(document.path), found="a date too early or too late to be told in UTC"))
+    lines = {problem.line for problem in problems}
+    problems += [problem for problem in document.problems if problem.line not in lines]
+    return (None, problems) if problems else (found, [])
 
 
 def _problem(
     document: Document,
     details: Any,
     model_at: Callable[[tuple[str | int, ...]], type[BaseModel] | None],
+    unwritten: Iterable[str],
 ) -> Problem:
     loc: tuple[str | int, ...] = details["loc"]
     kind: str = details["type"]
     if kind == "extra_forbidden":
         parent = model_at(loc[:-1])
-        remedy = did_you_mean(str(loc[-1]), _field_names(parent)) if parent else ""
+        remedy = did_you_mean(str(loc[-1]), _field_names(parent) - set(unwritten)) if parent else ""
         return document.problem(loc, "no such field", remedy)
     if kind == "missing":
         return document.problem(loc, "missing", "this field is needed")
@@ -165,8 +176,8 @@ def _problem(
     return document.problem(loc, found, message[:1].lower() + message[1:])
 
 
-def _field_names(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+def _field_names(model: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _short(value: object) -> str:

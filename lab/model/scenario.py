@@ -40,6 +40,7 @@ KeyUsage = Literal[
     "key_cert_sign",
     "crl_sign",
 ]
+Group = Literal["X25519", "P-256", "P-384", "P-521", "X448"]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
 
 
@@ -170,6 +171,8 @@ class ServerSettings(Model):
     """OpenSSL's security level for this scenario's exhibits, where its default is too high."""
     prefer: Literal["server", "client"] = "server"
     """Whose order of ciphers and groups counts."""
+    groups: Annotated[tuple[Group, ...], Field(min_length=1)] | None = None
+    """Key exchange groups offered, best first; all of them by default."""
 
 
 class Chain(Model):

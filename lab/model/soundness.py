@@ -33,7 +33,12 @@ def _names(value: object) -> list[str]:
 
 
 def _moment(value: object) -> datetime | None:
-    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return None
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 class _Checks:
@@ -101,13 +106,16 @@ class _Checks:
             return
         boundary = BOUNDARY.fullmatch(time)
         if boundary is None:
-            remedy = did_you_mean(time, self.times) + '; or an end of a certificate, such as "NAME.until+1s"'
+            near = did_you_mean(time, self.times)
+            remedy = near + ("" if near.endswith("?") else ",") + ' or an end of a certificate, such as "NAME.until+1s"'
             yield self.document.problem(loc, f'no time is called "{time}"', remedy)
         elif boundary["certificate"] not in self.certificates:
             yield from self.unknown(loc, boundary["certificate"], self.certificates, "certificate")
         elif boundary["end"] not in _table(self.certificates[boundary["certificate"]]):
             found = f'"{boundary["certificate"]}" has no "{boundary["end"]}"'
             yield self.document.problem(loc, found, "give the certificate that date")
+        elif _moment(self.certificates[boundary["certificate"]][boundary["end"]]) and self.moment(time) is None:
+            yield self.document.problem(loc, f'"{time}" is beyond the years 1 to 9999')
 
     def store_references(self) -> Iterator[Problem]:
         for name, store in self.stores.items():
@@ -176,7 +184,12 @@ class _Checks:
         if boundary is None:
             return None
         end = _moment(_table(self.certificates.get(boundary["certificate"])).get(boundary["end"]))
-        return end + timedelta(seconds=int((boundary["offset"] or "0s")[:-1])) if end is not None else None
+        if end is None:
+            return None
+        try:
+            return end + timedelta(seconds=int((boundary["offset"] or "0s")[:-1]))
+        except (OverflowError, ValueError):  # ValueError: more digits than Python reads
+            return None
 
     def reason(self, chain: str, store: str, time: str) -> str | None:
         said = _table(_table(self.expect.get(chain)).get(store)).get(time)
