@@ -1,0 +1,1 @@
+"""Certificates: keys, minting, and the reference relying party. Knows no socket and reads no clock."""
