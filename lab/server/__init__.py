@@ -1,0 +1,1 @@
+"""The TLS server: exhibits on lanes, and a witness of every connection."""

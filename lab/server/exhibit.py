@@ -1,0 +1,147 @@
+"""An exhibit: one chain with its key and TLS settings, and the OpenSSL context that shows it, made once."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from tempfile import NamedTemporaryFile
+from typing import Literal
+
+from OpenSSL import SSL, crypto
+
+from lab.errors import InputError
+from lab.model.scenario import TlsVersion
+from lab.server.openssl import set_groups
+from lab.server.witness import observe
+
+__all__ = ["GROUPS", "Exhibit"]
+
+GROUPS = "X25519:P-256:P-384:P-521:X448"
+"""Key exchange groups, best first: the quick ones, since a probe measures verification and not arithmetic."""
+
+_NUMBERS = {
+    "1.0": SSL.TLS1_VERSION,
+    "1.1": SSL.TLS1_1_VERSION,
+    "1.2": SSL.TLS1_2_VERSION,
+    "1.3": SSL.TLS1_3_VERSION,
+}
+_NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN; pyOpenSSL has no name for it
+
+
+def _words(error: SSL.Error | crypto.Error) -> str:
+    """Return OpenSSL's own words for an error: the reasons of its queue."""
+    queue = error.args[0] if error.args else ()
+    reasons = [str(entry[-1]) for entry in queue if isinstance(entry, tuple) and entry]
+    return "; ".join(reason for reason in reasons if reason) or "OpenSSL gave no reason"
+
+
+def _withhold_tickets(connection: SSL.Connection) -> None:
+    """Switch tickets off in the middle of the hello.
+
+    OpenSSL 1.1.1 and later send two TLS 1.3 tickets even under ``SSL_OP_NO_TICKET``, and pyOpenSSL has no
+    ``SSL_CTX_set_num_tickets``.  But a server name callback that turns the option *on* makes OpenSSL drop a ticket
+    that it had planned; OpenSSL makes this call for every hello, with a name or without.
+    """
+    connection.set_options(SSL.OP_NO_TICKET)
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """One served thing: two exhibits are the same only if they are one object.
+
+    ``chain`` is DER in the order sent, end-entity certificate first; nothing is added to it, left out or put in
+    order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
+    None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts.
+    """
+
+    chain: tuple[bytes, ...]
+    key_pem: bytes = field(repr=False)
+    min_tls: TlsVersion = "1.2"
+    max_tls: TlsVersion = "1.3"
+    security_level: int | None = None
+    prefer: Literal["server", "client"] = "server"
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """SHA-256 of each certificate as sent, lower-case hex."""
+        return tuple(hashlib.sha256(der).hexdigest() for der in self.chain)
+
+    def context(self) -> SSL.Context:
+        """Return the context that shows this exhibit, made at the first call.
+
+        Raise InputError where OpenSSL cannot show it: a certificate or key that it refuses or would encode
+        differently, a key that does not fit the certificate, a version range that is empty.
+        """
+        return self._context
+
+    @cached_property
+    def _context(self) -> SSL.Context:
+        if float(self.min_tls) > float(self.max_tls):
+            raise InputError.one(f"{self.min_tls} is above {self.max_tls}", field="min_tls")
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_min_proto_version(_NUMBERS[self.min_tls])
+        context.set_max_proto_version(_NUMBERS[self.max_tls])
+        options = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION
+        if self.prefer == "server":
+            options |= SSL.OP_CIPHER_SERVER_PREFERENCE
+        context.set_options(options)
+        context.set_mode(_NO_AUTO_CHAIN)
+        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+        context.set_tlsext_servername_callback(_withhold_tickets)
+        context.set_info_callback(observe)
+        set_groups(context, GROUPS)
+        if self.security_level is not None:
+            # before the certificate: its key is judged when it is loaded
+            try:
+                context.set_cipher_list(f"DEFAULT@SECLEVEL={self.security_level}".encode())
+            except SSL.Error as error:
+                raise InputError.one(f"{self.security_level}: {_words(error)}", field="security_level") from error
+        self._load(context)
+        return context
+
+    def _load(self, context: SSL.Context) -> None:
+        """Load chain and key as OpenSSL's own readers do, from files that only we can read and that are gone after.
+
+        pyOpenSSL's loaders from memory want objects of ``cryptography``, whose parser is stricter than OpenSSL's and
+        whose check of an RSA key takes up to 0.3 s.
+        """
+        _check_encoding(self.chain)
+        if b"PRIVATE KEY" not in self.key_pem or b"ENCRYPTED" in self.key_pem:
+            raise InputError.one("no private key in PEM without a passphrase", field="key_pem")
+        certificates = "".join(ssl.DER_cert_to_PEM_cert(der) for der in self.chain).encode()
+        for where, pem, load in (
+            ("chain", certificates, context.use_certificate_chain_file),
+            ("key_pem", self.key_pem, context.use_privatekey_file),
+        ):
+            with NamedTemporaryFile(prefix="tlslab-") as file:  # mode 0600
+                file.write(pem)
+                file.flush()
+                try:
+                    load(file.name)
+                except SSL.Error as error:
+                    raise InputError.one(_words(error), field=where) from error
+        try:
+            context.check_privatekey()
+        except SSL.Error as error:
+            raise InputError.one(
+                f"the key does not fit the certificate: {_words(error)}",
+                field="key_pem",
+                remedy="use the key of the chain's first certificate",
+            ) from error
+
+
+def _check_encoding(chain: Sequence[bytes]) -> None:
+    """Refuse what OpenSSL cannot read, and what it would send in other bytes than given."""
+    if not chain:
+        raise InputError.one("an exhibit needs a certificate", field="chain")
+    for place, der in enumerate(chain):
+        where = f"chain[{place}]"
+        try:
+            read = crypto.load_certificate(crypto.FILETYPE_ASN1, der)
+        except crypto.Error as error:
+            raise InputError.one(_words(error), field=where) from error
+        if crypto.dump_certificate(crypto.FILETYPE_ASN1, read) != der:
+            raise InputError.one("OpenSSL would send it in another encoding", field=where)
