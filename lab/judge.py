@@ -58,9 +58,15 @@ def _names(deviation: Deviation, scenario: str, case: str, column: str, version:
     return (
         deviation.scenario == scenario
         and fnmatchcase(case, deviation.case)
-        and any(fnmatchcase(column, pattern) for pattern in deviation.columns)
+        and _covers(deviation.columns, column)
         and in_range(version, deviation.versions)
     )
+
+
+def _covers(patterns: Iterable[str], column: str) -> bool:
+    """Tell whether globs cover a column: at least one does, and none that begins with ``!`` takes it out."""
+    hits = [pattern.startswith("!") for pattern in patterns if fnmatchcase(column, pattern.removeprefix("!"))]
+    return bool(hits) and not any(hits)
 
 
 def _happened(deviation: Deviation, observation: Observation) -> bool:
@@ -127,6 +133,9 @@ def judge(
             code = f" with code {deviation.code}" if deviation.code else ""
             said = f"{deviation.observation} ({deviation.reason}){code}"
             return Judgement(plain.verdict, f"{plain.why}; not the known deviation, which is {said}")
-    if plain.verdict is Verdict.PASS and listed:
-        return Judgement(Verdict.FIXED, f"a known deviation did not happen: {listed[0].why}", listed[0].source)
+    if plain.verdict is Verdict.PASS:
+        # A glob may also name cases in which what it describes is right: there, nothing was fixed.
+        for deviation in listed:
+            if deviation.observation is not observation.observed:
+                return Judgement(Verdict.FIXED, f"a known deviation did not happen: {deviation.why}", deviation.source)
     return plain

@@ -90,7 +90,9 @@ class Ledger:
         assert self._file is not None, "a ledger is written between create or resume and close"
         kind = _KIND_OF[type(record)]
         body = record.model_dump_json(by_alias=True, exclude_defaults=kind != "run")
-        self._file.write(b'{"kind":"%s","record":%s}\n' % (kind.encode(), body.encode()))
+        line = memoryview(b'{"kind":"%s","record":%s}\n' % (kind.encode(), body.encode()))
+        while line:  # one write, as a rule: a full disk or a signal may cut it short
+            line = line[self._file.write(line) :]
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""

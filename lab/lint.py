@@ -1,0 +1,141 @@
+"""Tells whether scenarios and clients are sound: what they name exists, and the oracles agree with their authors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from lab.corpus import ClientFolder, Corpus, ScenarioFile, load_client, load_scenario
+from lab.errors import InputError, Problem, did_you_mean
+from lab.model.document import Document
+from lab.model.scenario import Case, Expect, Expectation
+from lab.pki.keys import KeyRing
+from lab.pki.mint import Minted, mint
+from lab.pki.reference import reference
+from lab.pki.second import second_opinion
+
+__all__ = ["lint", "lint_client", "lint_scenario"]
+
+
+def lint(paths: Sequence[Path], ring: KeyRing) -> list[Problem]:
+    """Return everything that is wrong with the scenarios and clients at ``paths``, or with all that can be found.
+
+    A path is a ``scenario.toml`` or a ``client.toml``, the folder of one, or a folder that holds such folders.
+    Clients may name every scenario that can be found, besides those at ``paths``.
+    """
+    corpus = Corpus()
+    if not paths:
+        homes = {client.home.folder.resolve(): client.home for client in corpus.clients.values()}
+        return _lint_all(corpus.problems, list(corpus.scenarios.values()), list(homes.values()), corpus.scenarios, ring)
+    problems: list[Problem] = []
+    scenarios: list[ScenarioFile] = []
+    clients: list[ClientFolder] = []
+    known = dict(corpus.scenarios)
+    for path in paths:
+        files, folders = _scenario_files(path), _client_folders(path)
+        if not files and not folders:
+            problems.append(Problem(file=str(path), found="there is no scenario.toml and no client.toml here"))
+        for file in files:
+            scenario, wrong = load_scenario(file)
+            problems += wrong
+            if scenario is not None:
+                problems += _duplicate(scenario, known)
+                known[scenario.scenario.slug] = scenario
+                scenarios.append(scenario)
+        for folder in folders:
+            client, wrong = load_client(folder)
+            problems += wrong
+            clients += [client] if client else []
+    return _lint_all(problems, scenarios, clients, known, ring)
+
+
+def _lint_all(
+    problems: Sequence[Problem],
+    scenarios: Sequence[ScenarioFile],
+    clients: Sequence[ClientFolder],
+    known: Mapping[str, ScenarioFile],
+    ring: KeyRing,
+) -> list[Problem]:
+    found = set(problems)
+    for scenario in scenarios:
+        found.update(lint_scenario(scenario, ring))
+    for client in clients:
+        found.update(lint_client(client, known))
+    return sorted(found)
+
+
+def _scenario_files(path: Path) -> list[Path]:
+    return _found(path, "scenario.toml", "scenarios")
+
+
+def _client_folders(path: Path) -> list[Path]:
+    return [file.parent for file in _found(path, "client.toml", "clients")]
+
+
+def _found(path: Path, name: str, kind: str) -> list[Path]:
+    """Return the files called ``name`` that a path means: itself, in it, one folder down, or in its ``kind``."""
+    if path.name == name:
+        return [path]
+    if (path / name).is_file():
+        return [path / name]
+    return sorted([*path.glob(f"*/{name}"), *path.glob(f"{kind}/*/{name}")])
+
+
+def _duplicate(scenario: ScenarioFile, known: Mapping[str, ScenarioFile]) -> Iterator[Problem]:
+    slug = scenario.scenario.slug
+    if slug in known and known[slug].path.resolve() != scenario.path.resolve():
+        yield Problem(file=str(scenario.path), found=f'a scenario called "{slug}" is in {known[slug].path} too')
+
+
+def lint_scenario(file: ScenarioFile, ring: KeyRing) -> list[Problem]:
+    """Mint a scenario and return every expectation that an oracle contradicts and its author gives no reason for."""
+    document = Document(file.path)
+    try:
+        minted = mint(file.scenario, ring)
+    except InputError as error:
+        return [document.problem(one.field.split("."), one.found, one.remedy) for one in error.problems]
+    return [problem for case in file.scenario.cases() for problem in _lint_case(case, minted, document)]
+
+
+def _lint_case(case: Case, minted: Minted, document: Document) -> Iterator[Problem]:
+    if case.expected.why:
+        return
+    served, anchors = minted.chain(case.chain), minted.anchors(case.store)
+    loc = ("expect", case.chain, case.store, case.time)
+    opinion = reference(served, anchors, case.at, case.host, minted.name_of)
+    says = Expectation(expect=opinion.expect, reason=opinion.reason if opinion.expect is Expect.REJECT else None)
+    if _differs(case.expected, says):
+        found = f'{case.name} expects "{case.expected}", the reference relying party says "{says}": {opinion.why}'
+        yield document.problem(loc, found, "correct it, or say why")
+    other = second_opinion(served, anchors, case.at, case.host)
+    if other.expect is not None and case.expected.expect not in {Expect.EITHER, other.expect}:
+        found = f'{case.name} expects "{case.expected}", cryptography says "{other.expect}": {other.why}'
+        yield document.problem(loc, found, "say why")
+
+
+def _differs(author: Expectation, oracle: Expectation) -> bool:
+    """Tell whether two expectations differ; a reason that the author does not give differs from none."""
+    return author.expect is not oracle.expect or (author.reason is not None and author.reason is not oracle.reason)
+
+
+def lint_client(client: ClientFolder, scenarios: Mapping[str, ScenarioFile]) -> list[Problem]:
+    """Return every deviation of a client that names a scenario, a case or a column that is not there."""
+    document = Document(client.folder / "deviations.toml")
+    columns = [column.name for column in client.manifest.columns]
+    problems = []
+    for index, deviation in enumerate(client.deviations):
+        loc = ("deviation", index)
+        if deviation.scenario not in scenarios:
+            found = f'no scenario is called "{deviation.scenario}"'
+            problems.append(document.problem((*loc, "scenario"), found, did_you_mean(deviation.scenario, scenarios)))
+        else:
+            cases = [case.name for case in scenarios[deviation.scenario].scenario.cases()]
+            if not any(fnmatchcase(case, deviation.case) for case in cases):
+                found = f'no case of {deviation.scenario} is called "{deviation.case}"'
+                problems.append(document.problem((*loc, "case"), found, did_you_mean(deviation.case, cases)))
+        for pattern in deviation.columns:
+            if not any(fnmatchcase(column, pattern.removeprefix("!")) for column in columns):
+                found = f'no column of {client.manifest.stack} is called "{pattern}"'
+                problems.append(document.problem((*loc, "columns"), found, did_you_mean(pattern, columns)))
+    return problems

@@ -1,0 +1,201 @@
+"""Renders a scenario for people: the story, the certificate graph, the timeline, the chains, the cases."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from rich.text import Text
+
+from lab.corpus import ScenarioFile
+from lab.model.scenario import Case, Certificate, Scenario
+from lab.pki.mint import Minted
+from lab.pki.reference import reference
+
+__all__ = ["as_mermaid", "as_rich", "as_text", "listing"]
+
+_WIDTH = 96
+_NARROWEST = 28
+"""A column with less room than this begins a line of its own."""
+_OPEN = "..."
+"""Stands for a date that minting chooses."""
+
+
+def listing(scenarios: Iterable[ScenarioFile]) -> dict[str, Any]:
+    """Return what ``tlslab scenarios --format json`` prints."""
+    return {
+        "schema": 1,
+        "scenarios": [
+            {
+                "slug": one.scenario.slug,
+                "title": one.scenario.title,
+                "date": one.scenario.date.isoformat(),
+                "tags": list(one.scenario.tags),
+                "cases": [case.id for case in one.scenario.cases()],
+            }
+            for one in scenarios
+        ],
+    }
+
+
+def as_mermaid(scenario: Scenario) -> str:
+    """Return the certificate graph as a Mermaid flowchart: entities are nodes, certificates are edges.
+
+    An entity that some trust store holds is drawn as a stadium, so that the anchors stand out.
+    """
+    nodes = {name: f"e{index}" for index, name in enumerate(scenario.entities)}
+    trusted = {scenario.certificates[name].subject for store in scenario.stores.values() for name in store}
+    lines = ["flowchart TD"]
+    for name, node in nodes.items():
+        begin, end = ('(["', '"])') if name in trusted else ('["', '"]')
+        lines.append(f"    {node}{begin}{_html(_known_as(scenario, name))}<br/>{_html(_key(scenario, name))}{end}")
+    for name, certificate in scenario.certificates.items():
+        label = f"{_html(name)}<br/>{_html(_span(certificate))}"
+        lines.append(f'    {nodes[certificate.issuer]} -- "{label}" --> {nodes[certificate.subject]}')
+    return "\n".join(lines) + "\n"
+
+
+def as_text(scenario: Scenario, minted: Minted | None = None, *, width: int = _WIDTH) -> str:
+    """Return a scenario as plain text; with its certificates, each case says which path the reference takes."""
+    return as_rich(scenario, minted, width=width).plain + "\n"
+
+
+def as_rich(scenario: Scenario, minted: Minted | None = None, *, width: int = _WIDTH) -> Text:
+    """Return the same with its headings in bold.  What a scenario says is never taken for markup."""
+    lines = (
+        Text(
+            "".join(sign if sign.isprintable() else "?" for sign in line),
+            style="bold" if line and not line.startswith(" ") else "",
+        )
+        for line in _page(scenario, minted, width)
+    )
+    return Text("\n").join(lines)
+
+
+def _page(scenario: Scenario, minted: Minted | None, width: int) -> Iterator[str]:
+    yield from _wrapped(f"{scenario.slug} · {scenario.title}", width, "", "")
+    yield "  " + " · ".join([scenario.date.isoformat(), *scenario.tags])
+    yield ""
+    yield from _wrapped(" ".join(scenario.summary.split()), width, "  ", "  ")
+    sections = {
+        "Who vouches for whom": _graph(scenario, width),
+        "Timeline (UTC)": _timeline(scenario, width),
+        "Chains, as sent": _chains(scenario, width),
+        "Trust stores, in their order": _stores(scenario, width),
+        "Cases, and what a careful relying party does": _cases(scenario, minted, width),
+        "References": (line for source in scenario.references for line in _wrapped(source, width, "  ", "    ")),
+    }
+    for heading, lines in sections.items():
+        body = list(lines)
+        if body:
+            yield from ("", heading, *body)
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    ) or [first.rstrip()]
+
+
+def _row(width: int, last: str, *cells: tuple[str, int]) -> list[str]:
+    """Return cells padded to their widths and a last one that wraps under itself, or on a line of its own."""
+    start = "  " + "".join(f"{text:<{size}}  " for text, size in cells)
+    room = width - len(start)
+    if room >= min(_NARROWEST, len(last)):
+        return [line.rstrip() for line in _wrapped(last, width, start, " " * len(start))]
+    return [start.rstrip(), *_wrapped(last, width, "      ", "      ")]
+
+
+def _longest(names: Iterable[str]) -> int:
+    return max((len(name) for name in names), default=0)
+
+
+def _known_as(scenario: Scenario, entity: str) -> str:
+    said = scenario.entities[entity]
+    return said.cn or next(iter([*said.dns, *map(str, said.ip)]), None) or said.o or entity
+
+
+def _key(scenario: Scenario, entity: str) -> str:
+    owner = scenario.key_owner(entity)
+    key = scenario.entities[owner].key + (f", the key of {owner}" if owner != entity else "")
+    borrowed = scenario.entities[entity].same_key_id_as
+    return key + (f", with the key identifier of {borrowed}" if borrowed else "")
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment else _OPEN
+
+
+def _span(certificate: Certificate) -> str:
+    return f"{_day(certificate.not_before)} to {_day(certificate.not_after)}"
+
+
+def _graph(scenario: Scenario, width: int) -> Iterator[str]:
+    size = _longest(scenario.certificates)
+    for entity in scenario.entities:
+        yield from _wrapped(f"{entity}: {_known_as(scenario, entity)}, {_key(scenario, entity)}", width, "  ", "    ")
+        vouched = [(name, one) for name, one in scenario.certificates.items() if one.subject == entity]
+        for index, (name, certificate) in enumerate(vouched, start=1):
+            branch = "└─" if index == len(vouched) else "├─"
+            by = "self-signed" if certificate.self_issued else f"by {certificate.issuer}"
+            yield f"    {branch} {name:<{size}}  {_span(certificate):<24}  {by}"
+
+
+def _timeline(scenario: Scenario, width: int) -> Iterator[str]:
+    """Yield every moment that a certificate or a case has, in order: ``[`` begins, ``]`` ends, ``*`` is tried."""
+    at: dict[datetime, list[str]] = {}
+    for name, certificate in scenario.certificates.items():
+        if certificate.not_before:
+            at.setdefault(certificate.not_before, []).append(f"[ {name} begins")
+        if certificate.not_after:
+            at.setdefault(certificate.not_after, []).append(f"] {name} ends")
+    tried = dict.fromkeys([*scenario.times, *(time for chain in scenario.chains.values() for time in chain.at)])
+    for time in tried:
+        at.setdefault(scenario.moment(time), []).append(f"* {time}")
+    for moment, events in sorted(at.items()):
+        yield from _row(width, ", ".join(events), (f"{moment:%Y-%m-%d %H:%M:%S}", 19))
+
+
+def _chains(scenario: Scenario, width: int) -> Iterator[str]:
+    size = _longest(scenario.chains)
+    for name, chain in scenario.chains.items():
+        host = f", asked for as {chain.host}" if chain.host else ""
+        yield from _row(width, f"{', '.join(chain.send)}; at {', '.join(chain.at)}{host}", (name, size))
+
+
+def _stores(scenario: Scenario, width: int) -> Iterator[str]:
+    size = _longest(scenario.stores)
+    for name, store in scenario.stores.items():
+        yield from _row(width, ", ".join(store) or "nothing", (name, size))
+
+
+def _cases(scenario: Scenario, minted: Minted | None, width: int) -> Iterator[str]:
+    """Yield the cases; those of one chain and store that end alike share their lines."""
+
+    def ending(case: Case) -> tuple[str, str, str, str, str]:
+        return case.chain, case.store, str(case.expected), _path(case, minted), case.expected.why or ""
+
+    size = _longest(str(case.expected) for case in scenario.cases())
+    for (chain, store, expected, path, why), cases in groupby(scenario.cases(), ending):
+        yield from _wrapped(f"{chain}+{store}@{', '.join(case.time for case in cases)}", width, "  ", "      ")
+        yield from _wrapped(path, width, f"      {expected:<{size}}  ", " " * (size + 8))
+        if why:
+            yield from _wrapped(f"why: {why}", width, " " * (size + 8), " " * (size + 8))
+
+
+def _path(case: Case, minted: Minted | None) -> str:
+    """Return the path that the reference takes, and its words where it does not simply take one."""
+    if minted is None:
+        return ""
+    return reference(minted.chain(case.chain), minted.anchors(case.store), case.at, case.host, minted.name_of).why
+
+
+_ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"})
+
+
+def _html(text: str) -> str:
+    """Return text that Mermaid shows as it is."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text).translate(_ENTITIES)
