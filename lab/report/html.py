@@ -1,0 +1,192 @@
+"""The matrix as one HTML file that needs nothing else, with the evidence behind every cell."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from lab.ledger import RunRecord
+from lab.model.result import Cell, CertificateRecord, ExhibitRecord, Verdict
+from lab.report.evidence import Section, commands, moment, sections
+from lab.report.matrix import Head, Matrix, Row
+from lab.report.words import FINDINGS, MEANINGS, SEVERITY, Sign, native, printable, sign_of, word_of
+
+__all__ = ["island", "render"]
+
+
+def render(record: RunRecord) -> str:
+    """Return the document.
+
+    Its policy allows its own style sheet and script, by digest, and nothing else: no network, no frame, no form.
+    Whatever came from a client or a scenario is text in it, never markup.
+    """
+    matrix = Matrix(record)
+    style, script = _asset("report.css"), _asset("report.js")
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=FunctionLoader(_asset),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # finalize sees values only, never the template's own text: whatever is shown has been made printable.
+    environment.finalize = lambda value: printable(value) if type(value) is str else value
+    return environment.get_template("report.html.j2").render(
+        matrix=matrix,
+        run=record.run,
+        started=moment(record.run.started),
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        policy=_policy(style, script),
+        island=Markup(island(_data(matrix))),  # noqa: S704 - escaped there
+        show=_Shown(matrix),
+        meanings=MEANINGS,
+        legend=[verdict for verdict in SEVERITY if verdict in matrix.counts],
+        signs=tuple(Sign),
+    )
+
+
+def island(data: object) -> str:
+    """Return JSON that can stand inside a script element: no character in it can end the element."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+class Finding(NamedTuple):
+    """A new cell with all that a reader on paper needs."""
+
+    cell: Cell
+    anchor: str
+    native: str
+    sections: tuple[Section, ...]
+    chain: list[list[str]]
+    store: list[list[str]]
+    commands: tuple[str, ...]
+
+
+class _Shown:
+    """What the template asks for: the words and classes of a cell, a row or a column."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.findings = tuple(self._finding(cell, exhibit) for cell, exhibit in matrix.findings)
+        self.columns = len(matrix.heads)
+        self.size = "wide" if self.columns > 14 else "usual"  # noqa: PLR2004 - what fits a landscape page
+        self.scenarios = len(matrix.groups)
+
+    def _finding(self, cell: Cell, exhibit: ExhibitRecord | None) -> Finding:
+        certificates = ((), ()) if exhibit is None else (exhibit.chain, exhibit.anchors)
+        chain, store = ([_certificate(one) for one in part] for part in certificates)
+        said = sections(cell, exhibit)
+        return Finding(cell, cell.id, native(cell.observation), said, chain, store, commands(self.matrix.run.id, cell))
+
+    @staticmethod
+    def kind(cell: Cell | None) -> str:
+        """Return a cell's classes: what it means and what happened."""
+        if cell is None:
+            return "v-missing"
+        return f"v-{cell.verdict}" + (" marked" if cell.marked else "")
+
+    @staticmethod
+    def sign(cell: Cell | None) -> Sign:
+        """Return a cell's sign."""
+        return sign_of(cell)
+
+    @staticmethod
+    def word(cell: Cell | None) -> str:
+        """Return a cell's word."""
+        return word_of(cell)
+
+    @staticmethod
+    def spoken(cell: Cell | None) -> str:
+        """Return what a reader that sees neither sign nor colour is told beside the word."""
+        verdict = "" if cell is None or cell.verdict is not Verdict.PASS else ", pass"
+        return f"{sign_of(cell)}{verdict}"
+
+    @staticmethod
+    def counts(matrix: Matrix) -> Iterable[tuple[str, str, int, str]]:
+        """Return class, word, count and meaning of each verdict, and of what was not run."""
+        for verdict, count in matrix.counts.items():
+            word = "no verdict" if verdict is Verdict.NONE else str(verdict)
+            yield f"v-{verdict}", word, count, MEANINGS[verdict]
+        if matrix.missing:
+            yield "v-missing", "not run", matrix.missing, "the run holds no record of it"
+
+    @staticmethod
+    def new(matrix: Matrix) -> int:
+        """Return how many cells are news."""
+        return sum(matrix.counts.get(verdict, 0) for verdict in FINDINGS)
+
+    @staticmethod
+    def dead(matrix: Matrix) -> list[tuple[Head, Any]]:
+        """Return the columns that do not connect somewhere, the most often first."""
+        pairs = [pair for pair in zip(matrix.heads, matrix.tallies, strict=True) if pair[1].does_not]
+        return sorted(pairs, key=lambda pair: -pair[1].does_not)
+
+
+class _Pool:
+    """Strings by number: evidence repeats itself, and a file of thousands of cells should not."""
+
+    def __init__(self) -> None:
+        self.strings: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        return self.strings.setdefault(text, len(self.strings))
+
+
+def _data(matrix: Matrix) -> dict[str, object]:
+    """Return what the script shows on demand.  Sections, facts and commands hold numbers of ``strings``."""
+    pool = _Pool()
+    rows = [_row(matrix, row, pool) for row in matrix.rows]
+    return {
+        "heads": [head.name for head in matrix.heads],
+        "cases": [f"{row.scenario}/{row.case}" for row in matrix.rows],
+        "rows": rows,
+        "strings": list(pool.strings),
+    }
+
+
+def _row(matrix: Matrix, row: Row, pool: _Pool) -> dict[str, object]:
+    exhibit = row.exhibit
+    cells: list[object] = []
+    for cell in row.cells:
+        if cell is None:
+            cells.append(None)
+            continue
+        said = [
+            [pool(title), [[pool(label), pool(value)] for label, value in facts]]
+            for title, facts in sections(cell, exhibit)
+        ]
+        cells.append([said, [pool(command) for command in commands(matrix.run.id, cell)]])
+    at = next((cell.at for cell in row.cells if cell is not None), None)
+    return {
+        "at": moment(at) if at is not None else "",
+        "chain": [] if exhibit is None else [list(map(pool, _certificate(one))) for one in exhibit.chain],
+        "store": [] if exhibit is None else [list(map(pool, _certificate(one))) for one in exhibit.anchors],
+        "known": exhibit is not None,
+        "cells": cells,
+    }
+
+
+def _certificate(one: CertificateRecord) -> list[str]:
+    shown = (one.name, one.subject, one.issuer, one.key)
+    return [*map(printable, shown), moment(one.not_before), moment(one.not_after), printable(one.sha256)]
+
+
+def _asset(name: str) -> str:
+    return files("lab.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    digests = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
