@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from lab.corpus import Client, ScenarioFile
 from lab.model.scenario import Case
@@ -23,11 +24,13 @@ class Plan:
     scenarios: tuple[ScenarioFile, ...]
     clients: tuple[Client, ...]
     seed: int
+    only: frozenset[str] | None = None
 
-    @property
+    @cached_property
     def cases(self) -> tuple[Case, ...]:
-        """Every case, in the order of the files."""
-        return tuple(case for file in self.scenarios for case in file.scenario.cases())
+        """The cases in the order of the files: every one, or those whose ids are in ``only``."""
+        every = (case for file in self.scenarios for case in file.scenario.cases())
+        return tuple(case for case in every if self.only is None or case.id in self.only)
 
     def order(self, column: str, done: Iterable[str] = ()) -> list[Case]:
         """Return the cases that a column has yet to meet, in the order that the seed gives; ``done`` are case ids."""
@@ -36,8 +39,3 @@ class Plan:
         seed = hashlib.sha256(f"{self.seed}\0{column}".encode()).digest()
         random.Random(seed).shuffle(rest)  # noqa: S311 - an order, not a secret
         return rest
-
-    @classmethod
-    def of(cls, scenarios: Sequence[ScenarioFile], clients: Sequence[Client], seed: int) -> Plan:
-        """Return the plan for scenarios and clients."""
-        return cls(tuple(scenarios), tuple(clients), seed)

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -122,10 +123,18 @@ def _build(client: Client, cache: Path) -> Built | Unready:
 
 def _make(folder: Path, arguments: list[str]) -> Unready | None:
     command = ["make", "-C", str(folder), *arguments]
+    # A bare machine has no pip but the one beside this interpreter.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"}
     try:
         # The command is ours, the folder is the client's: building a client runs its Makefile, as its author meant.
         done = subprocess.run(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError as error:
         return Unready(f"make cannot be started: {error}")
@@ -137,7 +146,8 @@ def _make(folder: Path, arguments: list[str]) -> Unready | None:
 def _packages(wanted: Sequence[str]) -> tuple[str, list[str]]:
     """Return the installed versions of Debian packages as one text, and the names of those that are not installed.
 
-    Where there is no dpkg the build itself must tell what is missing.
+    A program that came from elsewhere (npm often does) will do.  Where there is no dpkg the build itself must tell
+    what is missing.
     """
     if not wanted or shutil.which("dpkg-query") is None:
         return "", []
@@ -145,7 +155,7 @@ def _packages(wanted: Sequence[str]) -> tuple[str, list[str]]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     lines = sorted(line for line in done.stdout.splitlines() if line.split()[-1:] == ["ii"])
     present = {line.split()[0] for line in lines}
-    return "\n".join(lines), [name for name in wanted if name not in present]
+    return "\n".join(lines), [name for name in wanted if name not in present and shutil.which(name) is None]
 
 
 def build_context(client: Client, folder: Path, cache: Path) -> Unready | None:

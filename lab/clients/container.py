@@ -27,6 +27,7 @@ from lab.errors import ClientError, EngineError
 __all__ = ["ContainerRuntime", "engine_answers", "sweep"]
 
 BASE_IMAGE = "debian:bookworm-slim"
+_OURS = "org.tlslab"
 _OWNER = "org.tlslab.owner"
 _MEMORY = "256m"
 _PROCESSES = 64
@@ -103,7 +104,7 @@ class ContainerRuntime:
         self._cache = cache
         self._engine = docker.from_env(timeout=120)
         self._run = uuid.uuid4().hex[:8]
-        self._labels = {_OWNER: owner()}
+        self._labels = {_OURS: "", _OWNER: owner()}
         self._network: Any = None
         self._gateway = ""
         self._images: dict[str, str] = {}

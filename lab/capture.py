@@ -1,0 +1,59 @@
+"""A packet capture of a probe, by tcpdump."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+
+from lab.errors import InputError, LabError
+
+__all__ = ["Capture"]
+
+_READY = b"listening on"
+
+
+class Capture(ProcessProtocol):
+    """tcpdump on all interfaces, restricted to TCP, from ``start`` to ``stop``.  It needs the right to capture."""
+
+    transport: Any = None  # zope's interfaces mean nothing to a type checker
+
+    def __init__(self) -> None:
+        self._said = b""
+        self._ready: Deferred[None] = Deferred()
+        self._ended: Deferred[None] = Deferred()
+
+    @classmethod
+    async def start(cls, reactor: Any, path: Path) -> Capture:
+        """Begin to capture into ``path``; return once packets are seen.
+
+        Raise InputError where there is no tcpdump, LabError with its words where it does not start.
+        """
+        program = shutil.which("tcpdump") or shutil.which("tcpdump", path="/usr/sbin:/sbin")
+        if program is None:
+            raise InputError.one("there is no tcpdump", field="--pcap", remedy="apt-get install tcpdump")
+        capture = cls()
+        reactor.spawnProcess(capture, program, [program, "-i", "any", "-U", "-n", "-w", str(path), "tcp"], env={})
+        await capture._ready
+        return capture
+
+    def errReceived(self, data: bytes) -> None:  # noqa: D102, N802 - Twisted's name
+        self._said += data
+        if _READY in self._said and not self._ready.called:
+            self._ready.callback(None)
+
+    def processEnded(self, reason: Any) -> None:  # noqa: ARG002, D102, N802 - Twisted's name
+        if not self._ready.called:
+            self._ready.errback(LabError(f"tcpdump does not start: {self._said.decode(errors='replace').strip()}"))
+        self._ended.callback(None)
+
+    async def stop(self) -> None:
+        """End the capture; return when the file is whole."""
+        with suppress(ProcessExitedAlready):
+            self.transport.signalProcess("INT")
+        await self._ended

@@ -1,0 +1,103 @@
+"""The commands that look at scenarios and clients without running anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.corpus import Corpus, ScenarioFile
+from lab.errors import InputError, did_you_mean
+from lab.lint import lint as find_problems
+from lab.model.scenario import Case
+from lab.pki.keys import KeyRing, default_folder
+from lab.pki.mint import mint as mint_scenario
+from lab.show import as_mermaid, as_rich, listing
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("scenarios")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_context
+def scenarios(ctx: click.Context, form: str) -> None:
+    """List the scenarios."""
+    corpus: Corpus = ctx.obj().sound()
+    document = listing(corpus.scenarios.values())
+    if form == "json":
+        click.echo(json.dumps(document, indent=2))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("scenario", "date", "cases", "title"):
+        table.add_column(heading, no_wrap=heading != "title", justify="right" if heading == "cases" else "left")
+    for one in document["scenarios"]:
+        table.add_row(Text(one["slug"]), one["date"], str(len(one["cases"])), Text(one["title"]))
+    Console().print(table)
+
+
+@click.command("show")
+@click.argument("scenario")
+@click.option("--format", "form", type=click.Choice(["text", "mermaid"]), default="text", show_default=True)
+@click.pass_context
+def show(ctx: click.Context, scenario: str, form: str) -> None:
+    """Show a scenario: story, certificate graph, timeline, chains, and the path that is right in each case."""
+    file = _one(ctx.obj().sound(), scenario)
+    if form == "mermaid":
+        click.echo(as_mermaid(file.scenario), nl=False)
+        return
+    console = Console()
+    minted = mint_scenario(file.scenario, KeyRing(default_folder()))
+    console.print(as_rich(file.scenario, minted, width=min(console.width, 100)))
+
+
+@click.command("lint")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
+def lint(paths: tuple[Path, ...]) -> None:
+    """Check scenarios and clients: files or folders, by default this repository's and the current folder's."""
+    problems = find_problems(paths, KeyRing(default_folder()))
+    if problems:
+        raise InputError(problems)
+    click.echo("sound")
+
+
+@click.command("mint")
+@click.argument("case")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder.")
+@click.pass_context
+def mint(ctx: click.Context, case: str, output: Path) -> None:
+    """Write a case's chain.pem, key.pem and anchors.pem into a folder.
+
+    CASE is SCENARIO/CHAIN+STORE@TIME.
+    """
+    slug, _, name = case.partition("/")
+    file = _one(ctx.obj().sound(), slug)
+    cases: dict[str, Case] = {one.name: one for one in file.scenario.cases()}
+    if name not in cases:
+        raise InputError.one(f'{slug} has no case "{name}"', remedy=did_you_mean(name, cases))
+    chosen = cases[name]
+    minted = mint_scenario(file.scenario, KeyRing(default_folder()))
+    output.mkdir(parents=True, exist_ok=True)
+    _write(output / "chain.pem", minted.chain_pem(chosen.chain), 0o644)
+    _write(output / "key.pem", minted.chain_key_pem(chosen.chain), 0o600)
+    _write(output / "anchors.pem", minted.anchors_pem(chosen.store).encode(), 0o644)
+    click.echo(f"{case}: {chosen.expected} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}")
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    with path.open("xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.write(content)
+
+
+def _one(corpus: Corpus, slug: str) -> ScenarioFile:
+    if slug not in corpus.scenarios:
+        raise InputError.one(f'no scenario is called "{slug}"', remedy=did_you_mean(slug, corpus.scenarios))
+    return corpus.scenarios[slug]
+
+
+COMMANDS = (scenarios, show, lint, mint)

@@ -1,0 +1,138 @@
+"""Scenarios become exhibits: minted once, then served, trusted and described from here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from lab.errors import InputError
+from lab.model.result import CertificateRecord, ExhibitRecord
+from lab.model.scenario import Case, Scenario
+from lab.pki.keys import KeyRing
+from lab.pki.mint import Minted, mint, wanted_keys
+from lab.pki.reference import reference
+from lab.server.exhibit import Exhibit
+
+__all__ = ["Gallery"]
+
+
+@dataclass
+class Gallery:
+    """The exhibits, anchors and records of scenarios.  Nothing is minted twice.
+
+    ``keylog`` is a file to which the secrets of every connection are appended, in NSS key log format, for whoever
+    reads a capture.
+    """
+
+    scenarios: Mapping[str, Scenario]
+    ring: KeyRing
+    keylog: Path | None = None
+    _minted: dict[str, Minted] = field(default_factory=dict)
+    _exhibits: dict[tuple[str, str], Exhibit] = field(default_factory=dict)
+    _anchors: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def minted(self, slug: str) -> Minted:
+        """Return the certificates of a scenario."""
+        if not self._minted:
+            # All at once, because slow keys are made in parallel.
+            self.ring.prepare(key for scenario in self.scenarios.values() for key in wanted_keys(scenario))
+        if slug not in self._minted:
+            self._minted[slug] = mint(self.scenarios[slug], self.ring)
+        return self._minted[slug]
+
+    def exhibit(self, case: Case) -> Exhibit:
+        """Return what the server shows in a case."""
+        key = (case.scenario, case.chain)
+        if key not in self._exhibits:
+            scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
+            self._exhibits[key] = Exhibit(
+                chain=tuple(_der(one) for one in minted.chain(case.chain)),
+                key_pem=minted.chain_key_pem(case.chain),
+                min_tls=scenario.server.min_tls,
+                max_tls=scenario.server.max_tls,
+                security_level=scenario.server.security_level,
+                prefer=scenario.server.prefer,
+            )
+            if self.keylog is not None:
+                self._exhibits[key].context().set_keylog_callback(self._log_secret)
+        return self._exhibits[key]
+
+    def _log_secret(self, _connection: object, line: bytes) -> None:
+        assert self.keylog is not None
+        with self.keylog.open("ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(line + b"\n")
+
+    def anchors(self, case: Case) -> str:
+        """Return the trust anchors of a case as PEM, in the store's order."""
+        key = (case.scenario, case.store)
+        if key not in self._anchors:
+            self._anchors[key] = self.minted(case.scenario).anchors_pem(case.store)
+        return self._anchors[key]
+
+    def check(self) -> None:
+        """Build every exhibit's TLS context, so that nothing is found wanting in the middle of a run.
+
+        Raise InputError with every scenario that cannot be served.
+        """
+        problems = []
+        for scenario in self.scenarios.values():
+            for case in scenario.cases():
+                try:
+                    self.exhibit(case).context()
+                except InputError as error:
+                    problems += error.problems
+        if problems:
+            raise InputError(problems)
+
+    def record(self, case: Case) -> ExhibitRecord:
+        """Return what a case puts before its clients, and what the reference relying party makes of it."""
+        scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
+        send, store = scenario.chains[case.chain].send, scenario.stores[case.store]
+        served, anchors = minted.chain(case.chain), minted.anchors(case.store)
+        opinion = reference(served, anchors, case.at, case.host, minted.name_of)
+        return ExhibitRecord(
+            scenario=case.scenario,
+            title=scenario.title,
+            date=scenario.date.isoformat(),
+            case=case.name,
+            chain=_records(send, served),
+            anchors=_records(store, anchors),
+            path=tuple(opinion.path),
+            reference=opinion.why,
+        )
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _records(names: Sequence[str], certificates: Sequence[x509.Certificate]) -> tuple[CertificateRecord, ...]:
+    return tuple(
+        CertificateRecord(
+            name=name,
+            subject=one.subject.rfc4514_string(),
+            issuer=one.issuer.rfc4514_string(),
+            serial=f"{one.serial_number:x}",
+            not_before=one.not_valid_before_utc,
+            not_after=one.not_valid_after_utc,
+            key=_key(one),
+            sha256=one.fingerprint(hashes.SHA256()).hex(),
+            pem=one.public_bytes(serialization.Encoding.PEM).decode(),
+        )
+        for name, one in zip(names, certificates, strict=True)
+    )
+
+
+def _key(certificate: x509.Certificate) -> str:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"ec{key.key_size}"
+    return type(key).__name__.removesuffix("PublicKey").removeprefix("_").lower()

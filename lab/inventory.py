@@ -1,0 +1,127 @@
+"""What there is: clients, where they come from, and whether they pass their controls."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from lab.campaign import Campaign, DialIn, conduct, open_runtime
+from lab.clients.build import machine_platform
+from lab.clients.runtime import Ready, Unready
+from lab.corpus import Client, Corpus
+from lab.ledger import RunRecord
+from lab.model.result import ColumnState
+from lab.run import Progress, Settings
+
+__all__ = ["build_clients", "check_clients", "client_table", "clients_json", "control_table"]
+
+
+async def check_clients(reactor: Any, corpus: Corpus, clients: tuple[Client, ...], runtime: str) -> RunRecord:
+    """Build clients, run nothing but their controls, and return what came of it."""
+    with tempfile.TemporaryDirectory(prefix="tlslab-check-") as folder:
+        campaign = Campaign(
+            corpus=corpus,
+            scenarios=(),
+            clients=clients,
+            runtime=runtime,
+            folder=Path(folder) / "check",
+            seed=0,
+            settings=Settings(controls_only=True),
+            dial=DialIn(),
+        )
+        return await conduct(reactor, campaign, Progress())
+
+
+async def build_clients(reactor: Any, clients: tuple[Client, ...], runtime: str) -> dict[str, Ready | Unready]:
+    """Build clients for a runtime; return each one's state by name."""
+    opened = open_runtime(reactor, runtime, DialIn(), lambda _text: None)
+    try:
+        return await opened.prepare(clients)
+    finally:
+        await opened.close()
+
+
+def _controls(record: RunRecord, name: str) -> str:
+    """Return ``ok``, ``unbuilt`` with the reason, or what failed."""
+    states = {column.name: column for column in record.columns}
+    state = states.get(name)
+    if state is None:
+        return "not run"
+    return "ok" if state.state == "ok" else f"{state.state}: {state.why}" if state.state != "unbuilt" else "unbuilt"
+
+
+def clients_json(corpus: Corpus, record: RunRecord) -> dict[str, Any]:
+    """Return the document of ``tlslab clients --format json``."""
+    states = {column.name: column for column in record.columns}
+    return {
+        "schema": 1,
+        "clients": [
+            _client(client, states.get(name), _controls(record, name)) for name, client in corpus.clients.items()
+        ],
+    }
+
+
+def _client(client: Client, state: ColumnState | None, controls: str) -> dict[str, Any]:
+    return {
+        "name": client.name,
+        "stack": client.home.manifest.stack,
+        "version": (state.version if state else "") or client.column.reports,
+        "digest": state.digest if state else "",
+        "origin": str(client.home.folder),
+        "clock": client.home.manifest.clock,
+        "runtimes": _runtimes(client),
+        "groups": list(client.home.manifest.groups),
+        "controls": controls,
+        "why": state.why if state else "",
+    }
+
+
+def _runtimes(client: Client) -> list[str]:
+    native = not client.column.platforms or machine_platform() in client.column.platforms
+    folder = client.home.folder
+    found = {
+        "process": native and (folder / "Makefile").is_file(),
+        "docker": (folder / "Dockerfile").is_file(),
+        "dial": True,
+    }
+    return [name for name, there in found.items() if there]
+
+
+def client_table(corpus: Corpus, record: RunRecord) -> Table:
+    """Return the table of ``tlslab clients``."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("client", "library", "clock", "groups", "controls"):
+        table.add_column(heading)
+    for client in clients_json(corpus, record)["clients"]:
+        passed = client["controls"] == "ok"
+        said = client["controls"] if client["controls"] != "unbuilt" else f"unbuilt: {client['why']}"
+        table.add_row(
+            Text(client["name"]),
+            Text(client["version"]),
+            Text(client["clock"]),
+            Text(", ".join(client["groups"])),
+            Text(said, style="green" if passed else "bold red"),
+        )
+    return table
+
+
+def control_table(record: RunRecord) -> Table:
+    """Return the table of ``tlslab clients check``: every control of every column, in the stack's own words."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("client", "control", "", "what the client did"):
+        table.add_column(heading)
+    for control in record.controls:
+        said = control.observation
+        reason = f" ({said.reason})" if said.reason else ""
+        native = " ".join(filter(None, (said.code, said.text)))
+        style = {"ok": "green", "failed": "bold red"}.get(control.outcome, "yellow")
+        words = f"{said.observed}{reason} {native}".strip()
+        table.add_row(Text(control.column), Text(control.name), Text(control.outcome, style=style), Text(words))
+    for column in record.columns:
+        if column.state != "ok":
+            table.add_row(Text(column.name), "", Text(column.state, style="bold red"), Text(column.why))
+    return table

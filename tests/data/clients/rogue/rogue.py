@@ -1,0 +1,120 @@
+"""A real TLS client that misbehaves as its option says, but only towards hosts below rogue.example.
+
+The three liars (skip-chain, skip-host, skip-dates) lie to everyone: the controls are there to find them.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+
+from OpenSSL import SSL, crypto
+from cryptography import x509
+from service_identity import VerificationError
+from service_identity.pyopenssl import verify_hostname
+
+OPTION = sys.argv[sys.argv.index("--option") + 1]
+CODES = {10: "expired", 9: "not-yet-valid", 18: "unknown-ca", 19: "unknown-ca", 20: "unknown-ca", 7: "bad-signature"}
+
+
+def say(**message):
+    sys.stdout.write(json.dumps({"v": 1, **message}) + "\n")
+    sys.stdout.flush()
+
+
+def connect(probe):
+    """Make the probe for real; return the report's fields."""
+    found = []
+    store = crypto.X509Store()
+    pem = probe["anchors"].encode()
+    for anchor in x509.load_pem_x509_certificates(pem) if pem else []:
+        store.add_cert(crypto.X509.from_cryptography(anchor))
+    if OPTION == "skip-dates":
+        store.set_flags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
+    else:
+        import datetime
+
+        store.set_time(datetime.datetime.fromtimestamp(probe["time"], datetime.timezone.utc).replace(tzinfo=None))
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_cert_store(store)
+
+    def verify(_connection, _certificate, code, _depth, ok):
+        if not ok:
+            found.append(code)
+        return True if OPTION == "skip-chain" else bool(ok)
+
+    context.set_verify(SSL.VERIFY_PEER, verify)
+    raw = socket.create_connection((probe["host"], probe["port"]), timeout=5)
+    raw.settimeout(None)
+    with raw:
+        connection = SSL.Connection(context, raw)
+        connection.set_tlsext_host_name(probe["server_name"].encode())
+        connection.set_connect_state()
+        try:
+            connection.do_handshake()
+        except SSL.Error as error:
+            if found:
+                reason = CODES.get(found[0], "other")
+                return {"outcome": "rejected", "stage": "handshake", "code": str(found[0]), "reason": reason}
+            return {"outcome": "failed", "stage": "handshake", "text": str(error)}
+        if OPTION != "skip-host":
+            try:
+                verify_hostname(connection, probe["server_name"])
+            except VerificationError:
+                return {"outcome": "rejected", "stage": "handshake", "code": "host", "reason": "wrong-host"}
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
+            return {"outcome": "failed", "stage": "http"}
+        return {"outcome": "accepted", "stage": "http"}
+
+
+def misbehave(probe):
+    """Do what the option says; return whether the probe was dealt with."""
+    sys.stderr.write(f"about to {OPTION}\n")
+    sys.stderr.flush()
+    if OPTION == "hang":
+        time.sleep(3600)
+    elif OPTION == "crash":
+        os.abort()
+    elif OPTION == "exit":
+        sys.exit(0)
+    elif OPTION == "fork":
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(3600)
+        sys.exit(7)
+    elif OPTION == "megabytes":
+        for _ in range(64):
+            sys.stdout.write("x" * (1 << 20))
+        sys.stdout.flush()
+        time.sleep(3600)
+    elif OPTION == "nonsense":
+        sys.stdout.write("certificate verify OK\n")
+        sys.stdout.flush()
+        time.sleep(3600)
+    elif OPTION == "other-id":
+        say(id="another", outcome="accepted", stage="http")
+    elif OPTION == "twice":
+        result = connect(probe)
+        say(id=probe["id"], **result)
+        say(id=probe["id"], **result)
+    elif OPTION == "unreachable":
+        say(id=probe["id"], outcome="failed", stage="connect", code="111", text="it never tried")
+    elif OPTION == "boast":
+        say(id=probe["id"], outcome="accepted", stage="http")
+    elif OPTION == "mute":
+        os.close(1)
+        time.sleep(3600)
+    elif OPTION == "wrong-clock":
+        say(id=probe["id"], clock=1, **connect(probe))
+    else:
+        return False
+    return True
+
+
+say(client="rogue", version="rogue 1", clock="native", options=[OPTION])
+for line in sys.stdin:
+    probe = json.loads(line)
+    if not (probe["server_name"].endswith("rogue.example") and misbehave(probe)):
+        say(id=probe["id"], **connect(probe))
