@@ -1,0 +1,68 @@
+# What to do here; `make` alone says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+BIN      := .venv/bin
+RUNTIME  ?= $(or $(TLSLAB_RUNTIME),auto)
+SCENARIO ?=
+RESULTS  ?= results
+PYTEST   ?=
+export TLSLAB_RUNTIME := $(RUNTIME)
+
+# RUNTIME, or docker where auto finds an engine.
+USES_DOCKER = [ $(RUNTIME) = docker ] || { [ $(RUNTIME) = auto ] && docker info >/dev/null 2>&1; }
+# Compose v2 is a plugin, v1 a program of its own that cannot drive BuildKit without buildx.
+COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || \
+	echo env COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 docker-compose)
+
+.PHONY: help setup matrix compose test lint format docs bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo 'variables: RUNTIME=auto|docker|process  SCENARIO="NAME..."  RESULTS=DIR  PYTEST="OPTIONS"  PYTHON=...'
+
+setup: ## .venv, and the Debian packages that building the clients takes
+	@tools/setup
+
+matrix: setup ## every scenario before every client; the matrix here and in results/
+	@if $(USES_DOCKER); then tools/base-image bookworm; fi
+	@$(BIN)/tlslab run $(SCENARIO) --runtime $(RUNTIME) --output $(RESULTS)
+
+compose: setup ## the same from docker-compose.yml, everything fetched beforehand
+	@tools/base-image bookworm
+	@tools/prefetch
+	@mkdir -p results
+	@export TLSLAB_TOKEN=$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n'); \
+	status=0; $(COMPOSE) up --build --exit-code-from lab || status=$$?; \
+	$(COMPOSE) down --remove-orphans >/dev/null 2>&1 || true; exit $$status
+
+test: setup ## pytest, options in PYTEST
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup ## style, types, layers, scenarios and clients, shell
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck -x .ci/run $$(grep -lE '^#!.*\b(ba)?sh\b' tools/*) tools/common.sh
+	@$(BIN)/tlslab lint
+
+format: setup ## let ruff put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup ## the manual, in docs/_build
+	@$(BIN)/sphinx-build -q -W -n --keep-going docs docs/_build
+
+bench: setup ## what the lab itself costs beside the handshake
+	@$(BIN)/python bench/bench.py
+
+clean: ## what was built here; .venv, results/ and a running engine stay
+	@for folder in clients/*/; do if [ -f $$folder/Makefile ]; then make -C $$folder clean >/dev/null 2>&1 || true; fi; done
+	@rm -rf dist docs/_build *.egg-info .tox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf clients/*/build clients/*/dist
+	@find build -mindepth 1 -maxdepth 1 ! -name engine -exec rm -rf {} + 2>/dev/null || true
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
