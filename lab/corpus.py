@@ -64,6 +64,11 @@ class Client:
         return self.column.name
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Sets of columns that it belongs to; its stack is one."""
+        return tuple(dict.fromkeys((*self.home.manifest.groups, *self.column.groups, self.home.manifest.stack)))
+
+    @property
     def cannot(self) -> frozenset[str]:
         """Checks that this column does not make, by design."""
         return frozenset(self.home.manifest.cannot) | frozenset(self.column.cannot)
@@ -222,7 +227,7 @@ class Corpus:
         """Return the columns that the patterns name: globs over columns, or a group.  As for scenarios."""
         groups: dict[str, list[str]] = {"all": list(self.clients)}
         for name, client in self.clients.items():
-            for group in (*client.home.manifest.groups, client.home.manifest.stack):
+            for group in client.groups:
                 groups.setdefault(group, []).append(name)
         return [self.clients[name] for name in _choose(patterns, self.clients, groups, "client")]
 

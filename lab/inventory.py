@@ -74,7 +74,7 @@ def _client(client: Client, state: ColumnState | None, controls: str) -> dict[st
         "origin": str(client.home.folder),
         "clock": client.home.manifest.clock,
         "runtimes": _runtimes(client),
-        "groups": list(client.home.manifest.groups),
+        "groups": [group for group in client.groups if group != client.home.manifest.stack],
         "controls": controls,
         "why": state.why if state else "",
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError
@@ -198,7 +200,7 @@ class _Filling:
     def objection(self, client: Client, version: str, options: Iterable[str]) -> str:
         """Say why a client that introduces itself so is not this column; empty where it is."""
         column = client.column
-        if version != column.reports:
+        if not fnmatchcase(version, column.reports):
             return f'its library says "{version}", the column is "{column.reports}"'
         if tuple(options) != column.options:
             return f"it runs with the options {list(options)}, the column's are {list(column.options)}"
@@ -247,7 +249,7 @@ class _Filling:
             scenario=case.scenario,
             case=case.name,
             column=work.client.name,
-            version=work.client.column.version,
+            version=said_version(work.state.version) or work.client.column.version,
         )
         cell = Cell(
             scenario=case.scenario,
@@ -294,6 +296,12 @@ class _Filling:
             witness = await lane.settled(self.settings.grace_s)
             observation = observe(probe, report, witness, session.stderr_tail())
         return _Measured(observation, witness, round((self.reactor.seconds() - begun) * 1000, 3))
+
+
+def said_version(text: str) -> str:
+    """Return the first thing that looks like a version in what a library says of itself: ``1.0.2q``."""
+    found = re.search(r"[0-9]+(?:\.[0-9]+)+[a-z]*", text)
+    return found[0] if found else ""
 
 
 def _ended(end: SessionEnd, stderr: str) -> Observation:

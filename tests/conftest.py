@@ -10,10 +10,15 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 from twisted.internet.process import reapAllProcesses
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("lab", deadline=None)
+settings.load_profile("lab")
 
 PATIENCE = 60.0
 """Seconds that a test waits for the reactor's thread before it fails."""

@@ -21,7 +21,17 @@ from lab.clients.runtime import Unready
 from lab.corpus import Client
 from lab.pki.keys import default_folder
 
-__all__ = ["Built", "build_all", "build_context", "cache_folder", "in_parallel", "input_digest", "machine_platform"]
+__all__ = [
+    "Built",
+    "build_all",
+    "build_context",
+    "build_key",
+    "cache_folder",
+    "debian_suite",
+    "in_parallel",
+    "input_digest",
+    "machine_platform",
+]
 
 _TAIL = 2000
 _LEFT_OUT = {"build", "dist", "__pycache__", ".dockerignore"}
@@ -46,6 +56,21 @@ def machine_platform() -> str:
     return f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine) }"
 
 
+def debian_suite() -> str:
+    """Return the codename of the Debian release that this machine runs; empty for any other system."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return ""
+    return release.get("VERSION_CODENAME", "") if release.get("ID") == "debian" else ""
+
+
+def build_key(client: Client) -> tuple[str, ...]:
+    """Return what two columns share when one build serves both."""
+    more = [f"{name}={value}" for name, value in sorted(client.column.make.items())]
+    return (client.home.manifest.stack, client.column.version, client.column.suite or "", *more)
+
+
 def _sources(client: Client) -> list[Path]:
     """Return the folders that a client is built from: its own, and the kit beside it where there is one."""
     folder = client.home.folder
@@ -55,7 +80,7 @@ def _sources(client: Client) -> list[Path]:
 
 def input_digest(client: Client, more: str = "") -> str:
     """Return a SHA-256 over all that a build is made from: sources, version, and ``more``."""
-    digest = hashlib.sha256(f"{client.column.version}\0{more}\0".encode())
+    digest = hashlib.sha256("\0".join((*build_key(client), more, "")).encode())
     for source in _sources(client):
         for path in sorted(source.rglob("*")):
             inside = path.relative_to(source.parent)
@@ -87,7 +112,7 @@ async def build_all(reactor: Any, clients: Sequence[Client], cache: Path) -> dic
         reactor,
         lambda client: _build(client, cache),
         clients,
-        lambda client: (client.home.manifest.stack, client.column.version),
+        build_key,
     )
 
 
@@ -95,6 +120,11 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     platforms = client.column.platforms
     if platforms and machine_platform() not in platforms:
         return Unready(f"its artefacts are for {', '.join(platforms)}, this machine is {machine_platform()}")
+    suite = client.column.suite
+    if not client.home.manifest.build.native:
+        return Unready("it is built as an image only: --runtime docker")
+    if suite is not None and suite != debian_suite():
+        return Unready(f"it comes with Debian {suite}: --runtime docker")
     installed, missing = _packages(client.home.manifest.build.packages)
     if missing:
         return Unready(f"its build needs Debian packages: apt-get install {' '.join(missing)}")
@@ -107,7 +137,7 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        variables = [f"OUT={work}", f"DIST={cache / 'dist' / stack}", f"VERSION={version}"]
+        variables = [f"OUT={work}", f"DIST={cache / 'dist' / stack}", *_variables(client)]
         for goal in (["fetch"], []):
             failure = _make(client.home.folder, [*goal, *variables])
             if failure is not None:
@@ -119,6 +149,10 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Built(program, digest)
+
+
+def _variables(client: Client) -> list[str]:
+    return [f"VERSION={client.column.version}", *(f"{name}={value}" for name, value in client.column.make.items())]
 
 
 def _make(folder: Path, arguments: list[str]) -> Unready | None:
@@ -166,7 +200,7 @@ def build_context(client: Client, folder: Path, cache: Path) -> Unready | None:
     """
     stack = client.home.manifest.stack
     dist = cache / "dist" / stack
-    failure = _make(client.home.folder, ["fetch", f"DIST={dist}", f"VERSION={client.column.version}"])
+    failure = _make(client.home.folder, ["fetch", f"DIST={dist}", *_variables(client)])
     if failure is not None:
         return failure
     for source in _sources(client):

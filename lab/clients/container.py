@@ -18,7 +18,7 @@ from twisted.internet.defer import DeferredList
 from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 
-from lab.clients.build import build_context, in_parallel, input_digest
+from lab.clients.build import build_context, build_key, in_parallel, input_digest
 from lab.clients.runtime import Ready, Unready, owner, owner_alive
 from lab.clients.session import Session
 from lab.corpus import Client
@@ -26,7 +26,7 @@ from lab.errors import ClientError, EngineError
 
 __all__ = ["ContainerRuntime", "engine_answers", "sweep"]
 
-BASE_IMAGE = "debian:bookworm-slim"
+_SUITE = "bookworm"
 _OURS = "org.tlslab"
 _OWNER = "org.tlslab.owner"
 _MEMORY = "256m"
@@ -120,9 +120,7 @@ class ContainerRuntime:
         """Clear away what a killed lab left, make the network, and build the images that are not there."""
         if self._network is None:
             await deferToThread(self._open_network)
-        built = await in_parallel(
-            self._reactor, self._image, clients, lambda client: (client.home.manifest.stack, client.column.version)
-        )
+        built = await in_parallel(self._reactor, self._image, clients, build_key)
         self._images = {name: one for name, one in built.items() if isinstance(one, str)}
         return {name: Ready(one.rpartition(":")[2]) if isinstance(one, str) else one for name, one in built.items()}
 
@@ -139,22 +137,26 @@ class ContainerRuntime:
 
     def _image(self, client: Client) -> str | Unready:
         stack, version = client.home.manifest.stack, client.column.version
-        digest = input_digest(client, "image\0" + self._base_id())
-        tag = f"tlslab/{stack}:{re.sub(r'[^A-Za-z0-9_.-]', '_', version)}-{digest[:16]}"
+        base = f"debian:{client.column.suite or _SUITE}-slim"
         try:
-            self._engine.images.get(tag)
-        except ImageNotFound:
-            return self._build(client, tag)
+            digest = input_digest(client, f"image\0{self._base_id(base)}")
+            tag = f"tlslab/{stack}:{re.sub(r'[^A-Za-z0-9_.-]', '_', version)}-{digest[:16]}"
+            if not self._engine.images.list(name=tag):
+                failure = self._build(client, tag, base)
+                if failure is not None:
+                    return failure
         except DockerException as error:
-            return Unready(f"the Docker engine does not tell of its image: {error}")
+            return Unready(f"the Docker engine does not build its image: {error}")
         return tag
 
-    def _base_id(self) -> str:
-        with suppress(DockerException):
-            return str(self._engine.images.get(BASE_IMAGE).id)
-        return ""
+    def _base_id(self, base: str) -> str:
+        """Return the id of a base image, which is pulled where it is not there."""
+        try:
+            return str(self._engine.images.get(base).id)
+        except ImageNotFound:
+            return str(self._engine.images.pull(base).id)
 
-    def _build(self, client: Client, tag: str) -> str | Unready:
+    def _build(self, client: Client, tag: str, base: str) -> Unready | None:
         stack = client.home.manifest.stack
         context = Path(tempfile.mkdtemp(prefix="tlslab-context-"))
         try:
@@ -165,7 +167,7 @@ class ContainerRuntime:
                 path=str(context),
                 dockerfile=f"{stack}/Dockerfile",
                 tag=tag,
-                buildargs={"VERSION": client.column.version, "BASE": BASE_IMAGE},
+                buildargs={"VERSION": client.column.version, "BASE": base, **client.column.make},
                 platform=client.column.platforms[0] if client.column.platforms else None,
                 labels={"org.tlslab.client": client.name},
                 rm=True,
@@ -174,11 +176,9 @@ class ContainerRuntime:
         except BuildError as error:
             log = "".join(str(line.get("stream", line.get("error", ""))) for line in error.build_log)
             return Unready(f"its image does not build: {error.msg}: {log[-_TAIL:].strip()}")
-        except DockerException as error:
-            return Unready(f"its image does not build: {error}")
         finally:
             shutil.rmtree(context, ignore_errors=True)
-        return tag
+        return None
 
     async def start(self, client: Client) -> Session:
         """Start a container of a client; raise ClientError where the engine does not."""

@@ -34,6 +34,8 @@ class Build(Model):
     """Debian packages that a native build needs."""
     program: str = "probe"
     """What the build leaves in its output folder."""
+    native: bool = True
+    """Whether it can be built on this machine at all; an image can always be."""
 
 
 class Column(Model):
@@ -44,7 +46,13 @@ class Column(Model):
     version: str
     """Handed to the build as VERSION."""
     reports: str
-    """What the library itself must say in its hello."""
+    """What the library itself must say in its hello: the words, or a glob where patch levels come and go."""
+    suite: Literal["bullseye", "bookworm", "trixie", "sid"] | None = None
+    """The Debian suite that the stack comes with; its image is built on that suite."""
+    make: dict[str, str] = {}
+    """More variables for the build: to make, and as build arguments of the image."""
+    groups: tuple[Slug, ...] = ()
+    """Sets of columns that ``--client`` can name, besides the stack's."""
     options: tuple[str, ...] = ()
     """Handed to the program, each as ``--option``."""
     platforms: tuple[str, ...] = ()

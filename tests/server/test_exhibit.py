@@ -39,7 +39,9 @@ def test_certificate_that_would_be_sent_in_other_bytes_is_refused(pki):
         Exhibit((pki.site + b"\0",), pki.key_pem).context()
 
 
-@pytest.mark.parametrize("key", [b"", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", b"-----BEGIN PRIVATE KEY-----\nAA==\n"])
+@pytest.mark.parametrize(
+    "key", [b"", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", b"-----BEGIN PRIVATE KEY-----\nAA==\n"]
+)
 def test_unusable_key_is_refused(pki, key):
     """A key that is missing, encrypted or broken is refused, and nobody is asked for a passphrase."""
     with pytest.raises(InputError) as caught:

@@ -106,7 +106,9 @@ def test_sslv2_compatible_hello_is_marked():
     assert reader.hello.server_name is None
 
 
-@given(st.lists(st.binary(max_size=300), max_size=20), st.sampled_from([b"", b"\x16\3\1", b"\x16\3\1\0\x20\1", b"\x80"]))
+@given(
+    st.lists(st.binary(max_size=300), max_size=20), st.sampled_from([b"", b"\x16\3\1", b"\x16\3\1\0\x20\1", b"\x80"])
+)
 def test_hostile_bytes_never_raise(pieces, start):
     """Any bytes in any pieces are an answer, never an exception."""
     reader = HelloReader()
