@@ -82,7 +82,7 @@ def _in_reactor(work: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
         raise KeyboardInterrupt
     if isinstance(error, BaseException):
         raise error
-    return result  # type: ignore[no-any-return]
+    return result  # type: ignore[return-value]
 
 
 def _stop(loop: Any) -> None:
@@ -278,7 +278,7 @@ class _Watching(Progress):
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._bars.__exit__(*details)
+        self._bars.stop()
 
     def column(self, state: ColumnState) -> None:
         if state.state != "ok":
@@ -291,7 +291,7 @@ class _Watching(Progress):
         """Return a report that takes the bars away first."""
 
         def clear(record: RunRecord) -> None:
-            self._bars.__exit__(None, None, None)
+            self._bars.stop()
             report(record)
 
         return clear

@@ -90,7 +90,7 @@ def mint(ctx: click.Context, case: str, output: Path) -> None:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     path.unlink(missing_ok=True)
-    with path.open("xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
 
 

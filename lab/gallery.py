@@ -11,13 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from lab.errors import InputError
+from lab.errors import InputError, Problem
 from lab.model.result import CertificateRecord, ExhibitRecord
-from lab.model.scenario import Case, Scenario
+from lab.model.scenario import Case, Scenario, TlsVersion
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import reference
-from lab.server.exhibit import Exhibit
+from lab.server.exhibit import GROUPS, Exhibit
 
 __all__ = ["Gallery"]
 
@@ -34,7 +34,7 @@ class Gallery:
     ring: KeyRing
     keylog: Path | None = None
     _minted: dict[str, Minted] = field(default_factory=dict)
-    _exhibits: dict[tuple[str, str], Exhibit] = field(default_factory=dict)
+    _exhibits: dict[tuple[str, str, TlsVersion | None], Exhibit] = field(default_factory=dict)
     _anchors: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def minted(self, slug: str) -> Minted:
@@ -46,18 +46,26 @@ class Gallery:
             self._minted[slug] = mint(self.scenarios[slug], self.ring)
         return self._minted[slug]
 
-    def exhibit(self, case: Case) -> Exhibit:
-        """Return what the server shows in a case."""
-        key = (case.scenario, case.chain)
+    def exhibit(self, case: Case, lowest: TlsVersion | None = None) -> Exhibit:
+        """Return what the server shows in a case.
+
+        ``lowest`` is the lowest TLS version for a client that has no better one; a scenario that names its own keeps
+        it.  The security level of that exhibit alone is lowered with it.
+        """
+        server = self.scenarios[case.scenario].server
+        if lowest is not None and "min_tls" in server.model_fields_set:
+            lowest = None
+        key = (case.scenario, case.chain, lowest)
         if key not in self._exhibits:
-            scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
+            minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
                 chain=tuple(_der(one) for one in minted.chain(case.chain)),
                 key_pem=minted.chain_key_pem(case.chain),
-                min_tls=scenario.server.min_tls,
-                max_tls=scenario.server.max_tls,
-                security_level=scenario.server.security_level,
-                prefer=scenario.server.prefer,
+                min_tls=lowest or server.min_tls,
+                max_tls=server.max_tls,
+                security_level=0 if lowest is not None else server.security_level,
+                prefer=server.prefer,
+                groups=":".join(server.groups or ()) or GROUPS,
             )
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)
@@ -65,7 +73,7 @@ class Gallery:
 
     def _log_secret(self, _connection: object, line: bytes) -> None:
         assert self.keylog is not None
-        with self.keylog.open("ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        with os.fdopen(os.open(self.keylog, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
             file.write(line + b"\n")
 
     def anchors(self, case: Case) -> str:
@@ -80,7 +88,7 @@ class Gallery:
 
         Raise InputError with every scenario that cannot be served.
         """
-        problems = []
+        problems: list[Problem] = []
         for scenario in self.scenarios.values():
             for case in scenario.cases():
                 try:

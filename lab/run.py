@@ -112,7 +112,7 @@ class _Filling:
                 worker.cancel()
             # The others still end their clients and close their lanes.
             await DeferredList(workers, consumeErrors=True)
-            raise error.subFailure.value from None
+            error.subFailure.raiseException()
 
     def column_state(self, client: Client, ready: Ready | Unready) -> ColumnState:
         built = isinstance(ready, Ready)
@@ -220,7 +220,7 @@ class _Filling:
         """Run the controls; a column that fails one gets no verdict on anything."""
         failed: list[Control] = []
         for control in control_cases(self.controls):
-            measured = await self.measure(session, lane, control.case)
+            measured = await self.measure(work, session, lane, control.case)
             result = check(control, work.client.name, work.client.cannot, measured.observation, measured.witness)
             self.ledger.append(result)
             if result.outcome == "failed":
@@ -236,7 +236,7 @@ class _Filling:
     async def fill(self, work: _Work, session: Session, lane: Lane) -> None:
         while work.controls == "done" and work.todo and session.alive:
             case = work.todo.popleft()
-            measured = await self.measure(session, lane, case)
+            measured = await self.measure(work, session, lane, case)
             self.record_cell(work, case, measured)
             if self.settings.process_per_probe:
                 return
@@ -271,7 +271,7 @@ class _Filling:
         self.ledger.append(cell)
         self.progress.cell(cell)
 
-    async def measure(self, session: Session, lane: Lane, case: Case) -> _Measured:
+    async def measure(self, work: _Work, session: Session, lane: Lane, case: Case) -> _Measured:
         """Make one probe, and join what the client says with what the lane saw.  The session may be dead afterwards."""
         self.probes += 1
         probe = Probe(
@@ -283,7 +283,7 @@ class _Filling:
             time=int(case.at.timestamp()),
             timeout_ms=self.settings.timeout_ms,
         )
-        lane.show(self.gallery.exhibit(case))
+        lane.show(self.gallery.exhibit(case, work.client.column.min_tls))
         begun = self.reactor.seconds()
         try:
             report = await session.ask(probe, self.settings.timeout_ms / 1000 + self.settings.grace_s)

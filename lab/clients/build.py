@@ -117,17 +117,10 @@ async def build_all(reactor: Any, clients: Sequence[Client], cache: Path) -> dic
 
 
 def _build(client: Client, cache: Path) -> Built | Unready:
-    platforms = client.column.platforms
-    if platforms and machine_platform() not in platforms:
-        return Unready(f"its artefacts are for {', '.join(platforms)}, this machine is {machine_platform()}")
-    suite = client.column.suite
-    if not client.home.manifest.build.native:
-        return Unready("it is built as an image only: --runtime docker")
-    if suite is not None and suite != debian_suite():
-        return Unready(f"it comes with Debian {suite}: --runtime docker")
     installed, missing = _packages(client.home.manifest.build.packages)
-    if missing:
-        return Unready(f"its build needs Debian packages: apt-get install {' '.join(missing)}")
+    objection = _objection(client, missing)
+    if objection:
+        return Unready(objection)
     stack, version = client.home.manifest.stack, client.column.version
     digest = input_digest(client, "native\0" + installed)
     folder = cache / "builds" / f"{stack}-{version}-{digest[:16]}"
@@ -138,10 +131,9 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         variables = [f"OUT={work}", f"DIST={cache / 'dist' / stack}", *_variables(client)]
-        for goal in (["fetch"], []):
-            failure = _make(client.home.folder, [*goal, *variables])
-            if failure is not None:
-                return failure
+        failure = _make(client.home.folder, ["fetch", *variables]) or _make(client.home.folder, variables)
+        if failure is not None:
+            return failure
         if not (work / program.name).is_file():
             return Unready(f"its build left no {program.name}")
         shutil.rmtree(folder, ignore_errors=True)
@@ -149,6 +141,18 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Built(program, digest)
+
+
+def _objection(client: Client, missing: Sequence[str]) -> str:
+    """Say why a client cannot be built on this machine; empty where it can."""
+    platforms, suite = client.column.platforms, client.column.suite
+    if not client.home.manifest.build.native:
+        return "it is built as an image only: --runtime docker"
+    if suite is not None and suite != debian_suite():
+        return f"it comes with Debian {suite}: --runtime docker"
+    if platforms and machine_platform() not in platforms:
+        return f"its artefacts are for {', '.join(platforms)}, this machine is {machine_platform()}"
+    return f"its build needs Debian packages: apt-get install {' '.join(missing)}" if missing else ""
 
 
 def _variables(client: Client) -> list[str]:

@@ -29,8 +29,6 @@ __all__ = ["ContainerRuntime", "engine_answers", "sweep"]
 _SUITE = "bookworm"
 _OURS = "org.tlslab"
 _OWNER = "org.tlslab.owner"
-_MEMORY = "256m"
-_PROCESSES = 64
 _FRAME_HEADER = 8
 _STDERR = 2
 _TAIL = 2000
@@ -202,6 +200,7 @@ class ContainerRuntime:
         return session
 
     def _launch(self, client: Client, image: str, name: str) -> tuple[Any, socket.socket]:
+        limits = client.home.manifest.build
         container = self._engine.containers.create(
             image,
             command=[word for option in client.column.options for word in ("--option", option)],
@@ -214,9 +213,10 @@ class ContainerRuntime:
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
-            mem_limit=_MEMORY,
-            memswap_limit=_MEMORY,
-            pids_limit=_PROCESSES,
+            mem_limit=f"{limits.memory}m",
+            memswap_limit=f"{limits.memory}m",
+            pids_limit=limits.processes,
+            tmpfs={"/tmp": "size=64m,mode=1777,noexec,nosuid,nodev"},  # noqa: S108 - the container's own
             user="65534:65534",
             environment={"TZ": "UTC", "LC_ALL": "C"},
             log_config={"type": "none"},

@@ -23,6 +23,7 @@ from lab.errors import ClientError
 __all__ = ["ProcessRuntime", "sweep"]
 
 _MARK = "TLSLAB_OWNER"
+_LAST_WORDS_S = 0.5
 
 
 class _Child(ProcessProtocol):
@@ -30,7 +31,10 @@ class _Child(ProcessProtocol):
 
     transport: Any = None  # zope's interfaces mean nothing to a type checker
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, mark: str) -> None:
+        self._reactor = reactor
+        self._mark = mark
+        self._orphans: Any = None
         self.session = Session(reactor, self)
 
     def write(self, data: bytes) -> None:
@@ -50,7 +54,17 @@ class _Child(ProcessProtocol):
     def errReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
         self.session.received_stderr(data)
 
+    def processExited(self, reason: Failure) -> None:  # noqa: ARG002, N802 - Twisted's name
+        # What it wrote last is still in the pipes; but children of its own may hold them open for ever.
+        self._orphans = self._reactor.callLater(_LAST_WORDS_S, self._end_orphans)
+
+    def _end_orphans(self) -> None:
+        sweep(self._mark)
+        self.transport.loseConnection()
+
     def processEnded(self, reason: Failure) -> None:  # noqa: N802 - Twisted's name
+        if self._orphans is not None and self._orphans.active():
+            self._orphans.cancel()
         self.session.lost(_how(reason))
 
 
@@ -80,6 +94,7 @@ class ProcessRuntime:
         self._cache = cache
         self._sessions: set[Session] = set()
         self._programs: dict[str, Path] = {}
+        self._started = 0
 
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Build natively what is not built, in parallel; clear away what a killed lab left running."""
@@ -96,9 +111,11 @@ class ProcessRuntime:
         arguments = [str(program)]
         for option in client.column.options:
             arguments += ["--option", option]
-        child = _Child(self._reactor)
+        self._started += 1
+        mark = f"{owner()}:{self._started}"
+        child = _Child(self._reactor, mark)
         # A marked environment, so that the next run finds what a killed lab left behind.
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C", _MARK: owner()}
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC", "LC_ALL": "C", _MARK: mark}
         try:
             self._reactor.spawnProcess(child, str(program), arguments, env=environment, path="/")
         except OSError as error:
@@ -117,20 +134,24 @@ class ProcessRuntime:
 
 
 def sweep(mark: str | None = None) -> int:
-    """Kill the processes that labs which no longer run left behind, or those of one owner; return how many.
+    """Kill the processes that labs which no longer run left behind, or those whose mark begins with ``mark``.
 
     A client that forked leaves children that its own end does not take along: the mark in their environment does.
+    Return how many were killed.
     """
     killed = 0
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with suppress(OSError):
-            environment = (entry / "environ").read_bytes().split(b"\0")
-            found = next(
-                (one[len(_MARK) + 1 :].decode() for one in environment if one.startswith(_MARK.encode() + b"=")), ""
-            )
-            if found and (found == mark if mark is not None else not owner_alive(found)):
+            found = _mark_in((entry / "environ").read_bytes())
+            if found and (f"{found}:".startswith(f"{mark}:") if mark is not None else not owner_alive(found)):
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed += 1
     return killed
+
+
+def _mark_in(environment: bytes) -> str:
+    prefix = f"{_MARK}=".encode()
+    marks = [one[len(prefix) :] for one in environment.split(b"\0") if one.startswith(prefix)]
+    return marks[0].decode(errors="replace") if marks else ""

@@ -53,8 +53,8 @@ def owner() -> str:
 
 
 def owner_alive(mark: str) -> bool:
-    """Tell whether the process that an ``owner`` mark names still runs."""
-    pid, _, started = mark.partition(":")
+    """Tell whether the process that an ``owner`` mark names still runs; what follows a second colon is no matter."""
+    pid, started, *_rest = [*mark.split(":"), "", ""]
     return pid.isdigit() and bool(started) and _start_time(int(pid)) == started
 
 

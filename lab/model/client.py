@@ -36,6 +36,10 @@ class Build(Model):
     """What the build leaves in its output folder."""
     native: bool = True
     """Whether it can be built on this machine at all; an image can always be."""
+    memory: Annotated[int, Field(ge=16, le=4096)] = 256
+    """What a container of it may use, in MiB."""
+    processes: Annotated[int, Field(ge=1, le=1024)] = 64
+    """How many processes and threads a container of it may have."""
 
 
 class Column(Model):
@@ -49,7 +53,9 @@ class Column(Model):
     """What the library itself must say in its hello: the words, or a glob where patch levels come and go."""
     suite: Literal["bullseye", "bookworm", "trixie", "sid"] | None = None
     """The Debian suite that the stack comes with; its image is built on that suite."""
-    make: dict[str, str] = {}
+    min_tls: Literal["1.0", "1.1"] | None = None
+    """The lowest TLS version that servers must offer to this column, where a scenario does not say otherwise."""
+    make: dict[str, str] = Field(default_factory=dict)
     """More variables for the build: to make, and as build arguments of the image."""
     groups: tuple[Slug, ...] = ()
     """Sets of columns that ``--client`` can name, besides the stack's."""

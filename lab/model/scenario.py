@@ -24,6 +24,7 @@ __all__ = [
     "Reason",
     "Scenario",
     "ServerSettings",
+    "TlsVersion",
     "TrustStore",
 ]
 

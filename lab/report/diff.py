@@ -120,7 +120,7 @@ def print_diff(diff: Diff, console: Console) -> None:
     lines += [
         Text(f"column  {printable(name)}  {before or 'ok'} → {after or 'ok'}") for name, before, after in diff.states
     ]
-    counts = [f"{count} {name}" for name, count in diff.counts.items() if count]
+    counts = [f"{name} {count}" for name, count in diff.counts.items() if count]
     lines.append(Text(", ".join(counts) or "no cell in either run", "dim"))
     for line in lines:
         console.print(line, soft_wrap=True)
@@ -140,5 +140,5 @@ def _change(change: Change) -> Text:
     line = Text("  ").append_text(_cell(change.old)).append(" → ").append_text(_cell(change.new))
     before, after = native(change.old.observation), native(change.new.observation)
     if before != after:
-        line.append(printable(f"  {before or 'no code'} → {after or 'no code'}"), "dim")
+        line.append("  ").append(printable(f"{before or 'no code'} → {after or 'no code'}"), "dim")
     return line

@@ -110,7 +110,7 @@ def _witness(seen: Witness, names: dict[str, str]) -> Facts:
     ciphers = " ".join(f"{code:04x}" for code in seen.ciphers)
     bare = {digest: name.removesuffix(" (anchor)") for digest, name in names.items()}
     sent = ", ".join(bare.get(digest, f"{digest[:16]}…") for digest in seen.certificates)
-    yes = {True: "yes", False: "no"}
+    request = f"whole, {'answered' if seen.answered else 'not answered'}" if seen.request else "none"
     if not seen.connections:
         return (("connections", "none"),)
     return (
@@ -125,7 +125,7 @@ def _witness(seen: Witness, names: dict[str, str]) -> Facts:
         ("alert sent", seen.alert_sent or ""),
         ("handshake", "finished" if seen.handshake else "not finished"),
         ("resumed", "yes" if seen.resumed else ""),
-        ("request", f"{yes[seen.request]}, answered: {yes[seen.answered]}"),
+        ("request", request),
         ("closed by", seen.closed),
         ("bytes", f"{seen.bytes_in} in, {seen.bytes_out} out"),
         ("took", duration(seen.ms / 1000)),

@@ -37,7 +37,7 @@ def render(record: RunRecord) -> str:
         lstrip_blocks=True,
     )
     # finalize sees values only, never the template's own text: whatever is shown has been made printable.
-    environment.finalize = lambda value: printable(value) if type(value) is str else value
+    environment.finalize = lambda value: printable(value, lines=True) if type(value) is str else value
     return environment.get_template("report.html.j2").render(
         matrix=matrix,
         run=record.run,

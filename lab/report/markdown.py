@@ -12,12 +12,13 @@ from lab.report.words import FINDINGS, Sign, native, printable, sign_of, word_of
 
 __all__ = ["code", "plain", "render"]
 
-_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|@#`*_[]()!~\\:$"})
+_ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>|@#`*_[]()!~\\$"})
+_LINKING = re.compile(r":(?=\S)|(?<=www)\.", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
     """Return text from outside as text: no markup, no link, no mention of a user or an issue."""
-    return printable(text).translate(_ENTITIES)
+    return _LINKING.sub(lambda match: f"&#{ord(match[0])};", printable(text).translate(_ENTITIES))
 
 
 def code(text: str) -> str:
@@ -51,7 +52,7 @@ def _findings(matrix: Matrix) -> Iterator[str]:
         seen = cell.observation
         own = f": {plain(native(seen))}" if native(seen) else ""
         reason = f" ({seen.reason})" if seen.reason else ""
-        what = f"{seen.observed}{reason}{own}; expected {plain(str(cell.expected))}"
+        what = f"{seen.observed}{reason}{own}; expected {cell.expected}"
         yield f"- **{cell.verdict}** {code(cell.id)}: {what}"
     for head in matrix.troubled:
         yield f"- **{head.trouble}** {code(head.name)}: {plain(head.why)}"
@@ -62,12 +63,12 @@ def _group(matrix: Matrix, group: Group) -> Iterator[str]:
     yield f"### {plain(group.scenario)}"
     yield ""
     if group.title:
-        yield plain(group.title)
+        yield f"*{plain(group.title)}*"
         yield ""
     yield _row(["case", "expected", *(_head(head) for head in matrix.heads)])
     yield _row(["---"] * (2 + len(matrix.heads)))
     for row in group.rows:
-        yield _row([code(row.case), plain(str(row.expected or "")), *(_cell(cell) for cell in row.cells)])
+        yield _row([code(row.case), str(row.expected or ""), *(_cell(cell) for cell in row.cells)])
     yield _row(["does not connect", "", *(_tally(tally) for tally in group.tallies)])
     yield ""
     for known in group.known:

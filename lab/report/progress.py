@@ -65,6 +65,10 @@ class RunProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the bars away; stopping twice does no harm."""
         self._progress.stop()
 
     def advance(self, column: str) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lab.ledger import RunRecord
-from lab.model.result import Cell, Verdict
+from lab.model.result import Cell, Observed, Verdict
 from lab.report.matrix import Group, Head, Matrix, Row, Tally
 from lab.report.words import Sign, duration, native, printable, sign_of, word_of
 
@@ -77,9 +77,9 @@ class _Printer:
         self.console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
 
     def _hanging(self, title: Text, body: Text, indent: int) -> None:
-        """Print a title and its body, whose every line starts at ``indent`` or right behind a longer title."""
-        start = title.copy()
-        start.append(" " * max(indent - title.cell_len, 1 if title else 0))
+        """Print a title and its body, whose lines start at ``indent``; behind a blank title the first one does not."""
+        start = Text().append_text(title)  # not a copy: its style must end where it ends
+        start.append(" " * (indent - title.cell_len) if title.plain.strip() else "")
         for part in body.split("\n"):
             for line in part.wrap(self.console, max(self.console.width - indent, _NARROWEST_CELLS), overflow="fold"):
                 line.rstrip()
@@ -160,7 +160,8 @@ class _Printer:
         return Text(f"{self._glyph(sign_of(cell))} {word_of(cell)}".rstrip(), style)
 
     def _summary(self, group: Group) -> None:
-        self._hanging(Text("  does not connect:"), _totals(self.matrix.heads, group.tallies), 4)
+        dead = Text("does not connect: ") + _totals(self.matrix.heads, group.tallies)
+        self._hanging(Text("  "), dead, 4)
         for known in group.known:
             who = printable(f"{', '.join(known.clients)} {', '.join(known.cases)}")
             said = printable(", ".join(part for part in (known.native, known.why) if part))
@@ -208,7 +209,7 @@ def _finding(cell: Cell) -> Text:
     """Say what is new about a cell: which, in the stack's own words, and against which expectation."""
     seen = cell.observation
     body = Text(printable(cell.id), "bold")
-    stage = f" at {seen.stage}" if seen.stage else ""
+    stage = f" at {seen.stage}" if seen.stage and seen.observed is not Observed.ACCEPTED else ""
     reason = f" ({seen.reason})" if seen.reason else ""
     own = native(seen)
     body.append(f"\n{seen.observed}{stage}{reason}" + (f": {printable(own)}" if own else ""), "not bold")

@@ -54,7 +54,8 @@ class Exhibit:
 
     ``chain`` is DER in the order sent, end-entity certificate first; nothing is added to it, left out or put in
     order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
-    None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts.
+    None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
+    ``groups`` which there are, best first, joined by colons.
     """
 
     chain: tuple[bytes, ...]
@@ -63,6 +64,7 @@ class Exhibit:
     max_tls: TlsVersion = "1.3"
     security_level: int | None = None
     prefer: Literal["server", "client"] = "server"
+    groups: str = GROUPS
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
@@ -92,7 +94,7 @@ class Exhibit:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_tlsext_servername_callback(_withhold_tickets)
         context.set_info_callback(observe)
-        set_groups(context, GROUPS)
+        set_groups(context, self.groups)
         if self.security_level is not None:
             # before the certificate: its key is judged when it is loaded
             try:

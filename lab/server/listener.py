@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from lab.model.result import Witness
 from lab.server.connection import Limits, ServerConnection
 from lab.server.exhibit import Exhibit
-from lab.server.witness import Record, joint
+from lab.server.witness import Record, further
 
 __all__ = ["Lane", "Limits"]
 
@@ -19,20 +19,20 @@ __all__ = ["Lane", "Limits"]
 class _Probe:
     """What a lane sees while one exhibit is shown."""
 
-    __slots__ = ("connections", "exhibit", "open", "records", "settling", "timer")
+    __slots__ = ("best", "connections", "exhibit", "open", "settling", "timer")
 
     def __init__(self, exhibit: Exhibit) -> None:
         self.exhibit = exhibit
         self.connections = 0
         self.open: set[ServerConnection] = set()
-        self.records: list[Record] = []
+        self.best: Record | None = None
         self.settling: Deferred[Witness] | None = None
         self.timer: Any = None
 
     def gone(self, connection: ServerConnection) -> None:
-        """Keep the record of a connection that has closed; settle if it was the last."""
+        """Keep the record of a connection that has closed, if it came furthest; settle if it was the last."""
         self.open.discard(connection)
-        self.records.append(connection.record)
+        self.best = further(self.best, connection.record)
         if self.settling is not None and not self.open:
             settling, self.settling = self.settling, None
             if self.timer.active():
@@ -45,7 +45,7 @@ class _Probe:
             connection.abort("lab")
 
     def witness(self) -> Witness:
-        return joint(self.records, self.connections)
+        return self.best.witness(self.connections) if self.best else Witness(connections=self.connections)
 
 
 class Lane(Factory):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from OpenSSL import SSL
@@ -10,7 +9,7 @@ from OpenSSL import SSL
 from lab.model.result import Witness
 from lab.server.hello import ClientHello
 
-__all__ = ["ALERTS", "Closed", "Record", "alert_name", "joint", "observe"]
+__all__ = ["ALERTS", "Closed", "Record", "alert_name", "further", "observe"]
 
 Closed = Literal["", "close-notify", "fin", "reset", "deadline", "lab"]
 
@@ -175,10 +174,6 @@ def _graver(known: str | None, new: str) -> str:
     return known
 
 
-def joint(records: Sequence[Record], connections: int) -> Witness:
-    """Return the witness of a probe: of the connection that came furthest (the last of equals), and their number."""
-    best: Record | None = None
-    for record in records:
-        if best is None or record.rank >= best.rank:
-            best = record
-    return best.witness(connections) if best else Witness(connections=connections)
+def further(known: Record | None, new: Record) -> Record:
+    """Return the record of the connection that came further, the new one of equals: it describes their probe."""
+    return known if known is not None and known.rank > new.rank else new

@@ -67,10 +67,11 @@ def test_directory_names() -> None:
     assert within(name("b", "a"), name("a")) is Match.NO
 
 
-def test_every_level_permits() -> None:
+@pytest.mark.parametrize("bases", [("example", "shop.example"), ("shop.example", "example")])
+def test_every_level_permits(bases: tuple[str, str]) -> None:
     """What two certificates permit is what both of them do; a form that neither mentions stays free."""
     both = Subtrees()
-    for base in ("example", "shop.example"):
+    for base in bases:
         both = both.narrowed(x509.NameConstraints([x509.DNSName(base)], None))
     assert not list(both.judge([*_dns("a.shop.example"), x509.IPAddress(ip_address("192.0.2.1"))]))
     assert [verdict for _, verdict in both.judge(_dns("other.example"))] == [Match.NO]
@@ -80,6 +81,14 @@ def test_any_base_of_a_level_permits() -> None:
     """One of several subtrees of a certificate is enough."""
     subtrees = Subtrees().narrowed(x509.NameConstraints(_dns("a.example", "b.example"), None))
     assert not list(subtrees.judge(_dns("x.a.example", "b.example")))
+
+
+def test_every_level_excludes() -> None:
+    """What any of two certificates excludes is excluded."""
+    both = Subtrees()
+    for base in ("a.example", "b.example"):
+        both = both.narrowed(x509.NameConstraints(None, [x509.DNSName(base)]))
+    assert [verdict for _, verdict in both.judge(_dns("a.example", "b.example", "c.example"))] == [Match.NO, Match.NO]
 
 
 def test_excluded() -> None:

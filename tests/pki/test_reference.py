@@ -183,6 +183,23 @@ def test_best_failing_path_speaks(minted: Mint, judge: Judge) -> None:
     assert judge(world, "site mb ma", "").reason is Reason.UNKNOWN_CA
 
 
+def test_open_failures_weigh_less(minted: Mint, judge: Judge) -> None:
+    """A path with one failure and several open ones is better than one with two failures."""
+    world = minted(
+        {"a": {"cn": "A"}, "b": {"cn": "B"}, "m": {"cn": "M"}, "site": SITE},
+        {
+            "a": ("a", "a", {**OVER, "eku": ["clientAuth"]}),
+            "b": ("b", "b"),
+            "ma": ("m", "a", OVER),
+            "mb": ("m", "b", {**OVER, "ca": False, "key_usage": ["key_cert_sign"]}),
+            "site": ("site", "m"),
+        },
+    )
+    opinion = judge(world, "site mb ma", "b a")
+    assert opinion.path == ("site", "ma", "a")
+    assert opinion.reason is Reason.EXPIRED
+
+
 def _mesh(count: int) -> dict[str, Any]:
     cas = [f"m{n}" for n in range(count)]
     crossed = {f"{one}-{two}": (one, two) for one, two in permutations(cas, 2)}

@@ -159,6 +159,53 @@ def test_self_issued_take_no_length(minted: Mint, judge: Judge) -> None:
     assert judge(world, "site rollover mid", "root").expect is Expect.ACCEPT
 
 
+def test_self_issued_leave_the_length_to_others(minted: Mint, judge: Judge) -> None:
+    """A length that a self-issued intermediate did not take is there for the next one."""
+    world = minted(
+        {**ENTITIES, "new": {"cn": "Mid"}},
+        {
+            "root": ("root", "root"),
+            "mid": ("mid", "root", {"path_length": 1}),
+            "rollover": ("new", "mid"),
+            "low": ("low", "new"),
+            "site": ("site", "low"),
+        },
+    )
+    assert judge(world, "site low rollover mid", "root").expect is Expect.ACCEPT
+
+
+def test_self_issued_are_free_of_name_constraints(minted: Mint, judge: Judge) -> None:
+    """The names of a self-issued intermediate are not held to constraints above it; an end-entity's always are."""
+    constrained = {"name_constraints": {"permitted": ["shop.example"]}}
+    world = minted(
+        {**ENTITIES, "new": {"cn": "Mid", "dns": ["other.example"]}, "site": {"dns": ["shop.example"]}},
+        {
+            "root": ("root", "root"),
+            "mid": ("mid", "root", constrained),
+            "rollover": ("new", "mid", {"ca": False, "key_usage": ["key_cert_sign", "digital_signature"]}),
+            "site": ("site", "new"),
+        },
+    )
+    found = judge(world, "site rollover mid", "root").failures
+    assert [failure.reason for failure in found if not failure.open] == [Reason.NOT_A_CA]
+    final = judge(world, "rollover mid", "root", host="other.example")
+    assert final.reason is Reason.NAME_CONSTRAINTS
+
+
+def test_intermediates_are_held_to_name_constraints(minted: Mint, judge: Judge) -> None:
+    """The names of any other intermediate lie inside the constraints above it too."""
+    world = minted(
+        {**ENTITIES, "low": {"cn": "Low", "dns": ["other.example"]}, "site": {"dns": ["shop.example"]}},
+        {
+            "root": ("root", "root"),
+            "mid": ("mid", "root", {"name_constraints": {"permitted": ["shop.example"]}}),
+            "low": ("low", "mid", {"ca": False}),
+            "site": ("site", "low"),
+        },
+    )
+    assert judge(world, "site low mid", "root").reason is Reason.NAME_CONSTRAINTS
+
+
 def test_reason_is_the_first_from_the_anchor(minted: Mint, judge: Judge) -> None:
     """Where several rules fail, the reason is the first one on the way from the anchor down; the host comes last."""
     world = minted(

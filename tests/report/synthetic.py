@@ -45,7 +45,7 @@ def certificate(name: str, subject: str, issuer: str, until: datetime) -> Certif
         subject=subject,
         issuer=issuer,
         serial="0a1b2c",
-        not_before=until - timedelta(days=365),
+        not_before=min(until - timedelta(days=365), AT - timedelta(days=40)),
         not_after=until,
         key="rsa2048",
         sha256=digest(name),
@@ -302,6 +302,8 @@ def wide(columns: int = 30, cases: int = 12, scenarios: int = 3) -> RunRecord:
         run=run(ids, names),
         columns=tuple(column(name, name.partition("-")[0]) for name in names),
         controls=(),
-        exhibits=tuple(exhibit(*case.split("/"), f"What happened in {case.split('/')[0]}") for case in ids),
+        exhibits=tuple(
+            exhibit(slug, case, f"What happened in {slug}") for slug, case in (one.split("/") for one in ids)
+        ),
         cells=tuple(cells),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import struct
@@ -53,8 +53,8 @@ def pki() -> Pki:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     weak = (
         x509.CertificateBuilder(name, name, weak_key.public_key(), 1)
-        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(2040, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        .not_valid_after(dt.datetime(2040, 1, 1, tzinfo=dt.UTC))
         .sign(weak_key, hashes.SHA256())
     )
     return Pki(

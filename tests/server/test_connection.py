@@ -201,7 +201,7 @@ def test_hello_in_single_bytes_over_many_records(lane, exhibit, wire):
 
 @pytest.mark.parametrize(("how", "closed"), [("reset", "reset"), ("close", "fin")])
 @pytest.mark.parametrize("said", [0, 1, 40])
-def test_client_that_goes_before_the_certificate(lane, exhibit, wire, how, closed, said):
+def test_client_that_goes_before_the_certificate(lane, exhibit, wire, how, closed, said):  # noqa: PLR0917 - fixtures
     """Whoever goes before its hello is whole was sent no certificate; RST and FIN are told apart."""
     lane.show(exhibit)
     raw = wire.connect(lane.port)
@@ -271,8 +271,7 @@ def test_flood_is_cut_off(lane, exhibit, wire):
     """A client that talks on and on after the server's last word is dropped by the lab."""
     lane.show(exhibit)
     with wire.connect(lane.port) as raw, pytest.raises(OSError, match=r"reset|pipe"):
-        for _ in range(2000):
-            raw.sendall(bytes(65536))
+        raw.sendall(bytes(100_000_000))
     seen = lane.settled()
     assert seen.closed == "lab"
     assert seen.bytes_in < 1_000_000

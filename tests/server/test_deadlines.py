@@ -170,7 +170,7 @@ def test_answer_counts_when_the_kernel_has_it_all(exhibit):
 
 
 def test_a_broken_socket_is_a_reset(exhibit):
-    """A write that finds the peer gone is a reset even if the reader then sees an ordinary end, and nothing was sent."""
+    """A write that finds the peer gone is a reset even if the reader then sees an ordinary end."""
     served = Served(exhibit)
     served.transport.broken = True
     served.hello()

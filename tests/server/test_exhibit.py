@@ -74,7 +74,7 @@ def test_key_is_not_in_the_repr(exhibit):
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 @pytest.mark.parametrize(("prefer", "group"), [("server", "X25519"), ("client", "secp521r1")])
-def test_whose_group_order_counts(lane, wire, pki, version, prefer, group):
+def test_whose_group_order_counts(lane, wire, pki, version, prefer, group):  # noqa: PLR0917 - fixtures
     """With the server's preference X25519 wins over a client that offers secp521r1 first, key shares for both sent."""
     from OpenSSL._util import lib  # noqa: PLC0415 - the client's own order is private to pyOpenSSL, too
 

@@ -1,10 +1,10 @@
-"""A witness names alerts as the standards do, and a joint one describes the connection that came furthest."""
+"""A witness names alerts as the standards do, and the connection that came furthest describes a probe."""
 
 from __future__ import annotations
 
 import pytest
 
-from lab.server.witness import Record, alert_name, joint
+from lab.server.witness import Record, alert_name, further
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,14 @@ def test_alert_names(code, name):
     assert alert_name(code) == name
 
 
-def test_joint_of_nothing_counts_only():
-    """A probe whose connections were all refused has a witness that counts them."""
-    assert joint([], 2).connections == 2
-
-
-def test_the_further_one_is_described():
-    """Handshake beats bytes, and of equals the last is described."""
+def test_the_further_one_is_kept():
+    """Handshake beats bytes, and of equals the new one is kept."""
     far, loud, last = Record((), 1.0), Record((), 2.0), Record((), 3.0)
-    far.handshaken, loud.bytes_in, last.handshaken, last.alert = 1.5, 999, 3.5, "fatal unknown_ca"
-    assert joint([far, loud, last], 3).alert == "fatal unknown_ca"
-    assert joint([far, loud], 2).handshake
+    far.handshaken, loud.bytes_in, last.handshaken = 1.5, 999, 3.5
+    assert further(None, far) is far
+    assert further(far, loud) is far
+    assert further(loud, far) is far
+    assert further(far, last) is last
 
 
 def test_handshake_without_certificate_is_a_resumption():

@@ -236,6 +236,7 @@
     });
   }
   find.addEventListener("input", filter);
+  addEventListener("beforeprint", () => { document.querySelector("details").open = true; });
 
   /* An address with a cell in it */
 
@@ -252,7 +253,7 @@
         filter();
       }
       show({ row, column }); // the panel takes its room before the cell is scrolled into what is left
-      pane.scrollIntoView({ block: "nearest" });
+      pane.scrollIntoView({ block: "start" });
       go({ row, column });
       return;
     }
@@ -260,6 +261,7 @@
   addEventListener("hashchange", follow);
 
   document.documentElement.classList.add("live");
+  pane.style.setProperty("--first", `${grid.querySelector(".corner").offsetWidth}px`);
   if (rows.length && data.heads.length) reach({ row: 0, column: 0 });
   follow();
 })();

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import time
+from datetime import UTC, datetime
 
 from OpenSSL import SSL, crypto
 from cryptography import x509
@@ -26,18 +27,15 @@ def say(**message):
 def connect(probe):
     """Make the probe for real; return the report's fields."""
     found = []
-    store = crypto.X509Store()
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    store = context.get_cert_store()
     pem = probe["anchors"].encode()
     for anchor in x509.load_pem_x509_certificates(pem) if pem else []:
         store.add_cert(crypto.X509.from_cryptography(anchor))
     if OPTION == "skip-dates":
         store.set_flags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
     else:
-        import datetime
-
-        store.set_time(datetime.datetime.fromtimestamp(probe["time"], datetime.timezone.utc).replace(tzinfo=None))
-    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_cert_store(store)
+        store.set_time(datetime.fromtimestamp(probe["time"], UTC))
 
     def verify(_connection, _certificate, code, _depth, ok):
         if not ok:
