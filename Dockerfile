@@ -18,19 +18,16 @@ RUN set -eu; \
     python3 -c 'import tomllib; p = tomllib.load(open("/tmp/dist/pyproject.toml", "rb")); print(*p["build-system"]["requires"], *p["project"]["dependencies"], sep="\n")' >/tmp/wanted; \
     /opt/tlslab/bin/pip install --quiet --no-cache-dir --disable-pip-version-check $source -r /tmp/wanted
 COPY . .
-# Editable: scenarios/ and clients/ are found beside the package, as in a checkout.
 RUN rm -rf dist \
- && /opt/tlslab/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable . \
- && /opt/tlslab/bin/python -m compileall -q lab
+ && /opt/tlslab/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-index --no-deps --no-build-isolation .
 
 FROM base
 COPY --from=build /opt/tlslab /opt/tlslab
-COPY --from=build /srv/tlslab /srv/tlslab
-RUN useradd --uid 1000 --create-home tlslab \
- && install -m 755 /srv/tlslab/tools/as-owner /usr/local/bin/as-owner
+COPY tools/as-owner /usr/local/bin/as-owner
+RUN useradd --uid 1000 --create-home tlslab
 ENV PATH=/opt/tlslab/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 LABEL org.tlslab=lab
-WORKDIR /srv/tlslab
+WORKDIR /home/tlslab
 USER tlslab
 ENTRYPOINT ["tlslab"]
 CMD ["--help"]

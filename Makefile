@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 BIN      := .venv/bin
 RUNTIME  ?= $(or $(TLSLAB_RUNTIME),auto)
 SCENARIO ?=
+CLIENT   ?= seed
 RESULTS  ?= results
 PYTEST   ?=
 export TLSLAB_RUNTIME := $(RUNTIME)
@@ -22,14 +23,14 @@ COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || \
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo 'variables: RUNTIME=auto|docker|process  SCENARIO="NAME..."  RESULTS=DIR  PYTEST="OPTIONS"  PYTHON=...'
+	@echo 'variables: RUNTIME=auto|docker|process  SCENARIO="NAME..."  CLIENT="NAME..."  RESULTS=DIR  PYTEST="OPTIONS"  PYTHON=...'
 
 setup: ## .venv, and the Debian packages that building the clients takes
 	@tools/setup
 
-matrix: setup ## every scenario before every client; the matrix here and in results/
+matrix: setup ## every scenario before the seed clients; the matrix here and in results/
 	@if $(USES_DOCKER); then tools/base-image bookworm; fi
-	@$(BIN)/tlslab run $(SCENARIO) --runtime $(RUNTIME) --output $(RESULTS)
+	@$(BIN)/tlslab run $(SCENARIO) $(CLIENT:%=--client %) --runtime $(RUNTIME) --output $(RESULTS)
 
 compose: setup ## the same from docker-compose.yml, everything fetched beforehand
 	@tools/base-image bookworm

@@ -45,8 +45,8 @@ LOOP = """i=0; while [ $i -lt "$1" ]; do "$2" s_client -connect "$3" -servername
 -verify_return_error -tls1_2 </dev/null >/dev/null 2>&1 || exit 1; i=$((i+1)); done"""
 
 
-def scenario(cases: int) -> Scenario:
-    """Return a scenario of one chain and as many times as cells are wanted."""
+def scenario(cases: int, key: str) -> Scenario:
+    """Return a scenario of one chain, whose keys are of one type, and as many times as cells are wanted."""
     times = {
         f"t{number}": f"2024-06-01T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
         for number in range(cases)
@@ -58,10 +58,16 @@ def scenario(cases: int) -> Scenario:
             "title": "bench",
             "date": "2024-06-01",
             "summary": "bench",
-            "entities": {"root": {}, "site": {"dns": [HOST]}},
+            "entities": {"root": {"key": key}, "site": {"dns": [HOST], "key": key}},
             "certificates": {
                 "root": {"subject": "root", "issuer": "root"},
-                "site": {"subject": "site", "issuer": "root"},
+                # The peers go by the real clock.
+                "site": {
+                    "subject": "site",
+                    "issuer": "root",
+                    "from": "2020-01-01T00:00:00Z",
+                    "until": "2049-12-31T23:59:59Z",
+                },
             },
             "server": {"host": HOST, "max_tls": "1.2", "groups": ["P-256"]},
             "chains": {"chain": {"send": ["site"], "at": list(times)}},
@@ -98,12 +104,13 @@ class Bench:
     cells: int
     loop: int
     seconds: int
+    key: str
     rates: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Mint the exhibit."""
         self.corpus = Corpus().sound()
-        self.scenario = scenario(self.cells)
+        self.scenario = scenario(self.cells, self.key)
         self.controls = self.corpus.scenarios["controls"].scenario
         ring = KeyRing(default_folder())
         self.gallery = Gallery({"bench": self.scenario, "controls": self.controls}, ring)
@@ -197,10 +204,10 @@ class Bench:
         return statistics.median(self.rates[name])
 
 
-async def bench(rounds: int, cells: int, names: list[str]) -> None:
+async def bench(rounds: int, cells: int, key: str, names: list[str]) -> None:
     """Measure, and print."""
     corpus = Corpus().sound()
-    work = Bench(corpus.choose_clients(names), cells=cells, loop=max(cells // 4, 20), seconds=2)
+    work = Bench(corpus.choose_clients(names), cells=cells, loop=max(cells // 4, 20), seconds=2, key=key)
     runtime = ProcessRuntime(reactor, cache_folder())
     try:
         ready = await runtime.prepare(work.clients)
@@ -248,11 +255,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (5)")
     parser.add_argument("--cells", type=int, default=400, help="cells of a client in a round (400)")
     parser.add_argument("--client", action="append", default=[], help="columns or groups (seed)")
+    parser.add_argument("--key", default="ec256", choices=["ec256", "rsa2048"], help="type of the chain's keys (ec256)")
     given = parser.parse_args()
     failures: list[Any] = []
 
     def begin() -> None:
-        done = Deferred.fromCoroutine(bench(given.rounds, given.cells, given.client or ["seed"]))
+        done = Deferred.fromCoroutine(bench(given.rounds, given.cells, given.key, given.client or ["seed"]))
         done.addErrback(failures.append)
         done.addBoth(lambda _result: reactor.stop())
 

@@ -40,7 +40,15 @@ def render(record: RunRecord) -> str:
             if cell is None
         ],
     }
-    return json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+    # A line an entry: such a document can be searched and compared by line, and stays small.
+    fields = [f"{json.dumps(name)}: {_lines(value)}" for name, value in document.items()]
+    return "{" + ",\n ".join(fields) + "}\n"
+
+
+def _lines(value: object) -> str:
+    if not isinstance(value, list):
+        return json.dumps(value)
+    return "[" + ",\n  ".join(map(json.dumps, value)) + "]"
 
 
 def _client(head: Head) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from lab.report.words import NOT_RUN, native
 
 __all__ = ["CONTROLS", "legal", "render"]
 
-CONTROLS = "controls"
-"""The suite that says which clients may be believed at all."""
+CONTROLS = "client controls"
+"""The suite that says which clients may be believed at all.  No scenario can have this name."""
 
 _FAILURES = {Verdict.OUTAGE, Verdict.EXPOSURE, Verdict.FIXED}
 _ERRORS = {Verdict.FAULT, Verdict.INCONCLUSIVE}
@@ -51,7 +51,7 @@ def render(record: RunRecord) -> str:
 
 
 def _controls(matrix: Matrix) -> TestSuite:
-    suite = TestSuite(CONTROLS)
+    tests = []
     for head in matrix.heads:
         for control in head.controls:
             test = _test(control.name, head.name, control.witness.ms)
@@ -59,27 +59,32 @@ def _controls(matrix: Matrix) -> TestSuite:
                 test.result = [Error(legal(control.why), "control-failed")]
             elif control.outcome == "not-checked":
                 test.result = [Skipped(legal(f"not checked: {control.why}"))]
-            suite.add_testcase(test)
+            tests.append(test)
         failed = any(control.outcome == "failed" for control in head.controls)
         if head.trouble and not failed:
             test = _test("client", head.name, 0)
             test.result = [Error(legal(head.why or head.trouble), head.trouble.replace(" ", "-"))]
-            suite.add_testcase(test)
-    return suite
+            tests.append(test)
+    return _suite(CONTROLS, tests)
 
 
 def _scenario(matrix: Matrix, group: Group) -> TestSuite:
-    suite = TestSuite(legal(group.scenario))
+    tests = [
+        _missing(head, row.case) if cell is None else _cell(matrix.run.id, cell, row.exhibit)
+        for row in group.rows
+        for head, cell in zip(matrix.heads, row.cells, strict=True)
+    ]
+    suite = _suite(group.scenario, tests)
     for head in matrix.heads:
         state = head.state
         if state is not None and state.version:
             suite.add_property(legal(f"version.{head.name}"), legal(state.version))
-    for row in group.rows:
-        for head, cell in zip(matrix.heads, row.cells, strict=True):
-            if cell is None:
-                suite.add_testcase(_missing(head, row.case))
-            else:
-                suite.add_testcase(_cell(matrix.run.id, cell, row.exhibit))
+    return suite
+
+
+def _suite(name: str, tests: list[TestCase]) -> TestSuite:
+    suite = TestSuite(legal(name))
+    suite.add_testcases(tests)  # all at once: it counts the whole suite anew at each call
     return suite
 
 
@@ -105,7 +110,9 @@ def _cell(run: str, cell: Cell, exhibit: ExhibitRecord | None) -> TestCase:
         test.result = [Error(legal(said), str(cell.verdict))]
     elif cell.verdict in _SKIPPED:
         test.result = [Skipped(legal(_skip(cell, said)))]
-    test.system_out = legal("\n".join((said, as_text(run, cell, exhibit))))
+    # A pass that needs no explanation has none here, so that the file stays as small as its readers expect.
+    plain = cell.verdict is Verdict.PASS and not cell.marked
+    test.system_out = legal(said if plain else f"{said}\n{as_text(run, cell, exhibit)}")
     if seen.stderr:
         test.system_err = legal(seen.stderr)
     return test
