@@ -120,6 +120,8 @@ def control_table(record: RunRecord) -> Table:
         native = " ".join(filter(None, (said.code, said.text)))
         style = {"ok": "green", "failed": "bold red"}.get(control.outcome, "yellow")
         words = f"{said.observed}{reason} {native}".strip()
+        if control.outcome == "failed" and said.stderr:
+            words += f"\n{said.stderr.strip()}"
         table.add_row(Text(control.column), Text(control.name), Text(control.outcome, style=style), Text(words))
     for column in record.columns:
         if column.state != "ok":

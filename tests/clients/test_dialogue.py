@@ -40,11 +40,7 @@ def test_pieces_do_not_matter(cuts):
     """However the transport cuts a line, it is one message."""
     dialogue = asked()
     places = [0, *sorted(cuts), len(REPORT)]
-    messages = [
-        message
-        for begin, end in itertools.pairwise(places)
-        for message in dialogue.receive(REPORT[begin:end])
-    ]
+    messages = [message for begin, end in itertools.pairwise(places) for message in dialogue.receive(REPORT[begin:end])]
     assert [message.id for message in messages] == ["17"]
 
 

@@ -46,6 +46,11 @@ def ours() -> list[str]:
     return found
 
 
+def columns(*names: str) -> list[str]:
+    """Return the arguments that choose misbehaving clients by what they do."""
+    return [word for name in names for word in ("--client", f"rogue-1+{name}")]
+
+
 @pytest.fixture(scope="session")
 def environment():
     """The environment of commands: this interpreter builds the misbehaving clients."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import ours
+from tests.e2e.conftest import columns, ours
 
 pytestmark = pytest.mark.e2e
 
@@ -22,10 +22,6 @@ EXPECTED = {
     "wrong-clock": ("contradicted", "inconclusive"),
 }
 BROKEN_HARNESS = {"megabytes", "nonsense", "other-id"}
-
-
-def columns(*names: str) -> list[str]:
-    return [word for name in names for word in ("--client", f"rogue-1+{name}")]
 
 
 def test_misbehaviour_is_named_and_contained(tlslab):

@@ -5,13 +5,13 @@ The three liars (skip-chain, skip-host, skip-dates) lie to everyone: the control
 
 import json
 import os
+import re
 import socket
 import sys
 import time
 from datetime import UTC, datetime
 
 from OpenSSL import SSL, crypto
-from cryptography import x509
 from service_identity import VerificationError
 from service_identity.pyopenssl import verify_hostname
 
@@ -29,9 +29,8 @@ def connect(probe):
     found = []
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     store = context.get_cert_store()
-    pem = probe["anchors"].encode()
-    for anchor in x509.load_pem_x509_certificates(pem) if pem else []:
-        store.add_cert(crypto.X509.from_cryptography(anchor))
+    for pem in re.findall(r"-----BEGIN.*?-----END CERTIFICATE-----", probe["anchors"], re.DOTALL):
+        store.add_cert(crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode()))
     if OPTION == "skip-dates":
         store.set_flags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
     else:
@@ -106,9 +105,41 @@ def misbehave(probe):
         time.sleep(3600)
     elif OPTION == "wrong-clock":
         say(id=probe["id"], clock=1, **connect(probe))
+    elif OPTION == "outside":
+        attempt(lambda: socket.create_connection(("192.0.2.1", 443), timeout=0.5))  # TEST-NET-1: nobody is there
+        return False
+    elif OPTION == "write-root":
+        attempt(lambda: open("/etc/written", "w"))
+        return False
+    elif OPTION == "fork-bomb":
+        children = []
+        attempt(lambda: [children.append(fork()) for _ in range(100_000)])
+        sys.stderr.write(f"{len(children)} children\n")
+        sys.exit(8)
+    elif OPTION == "memory":
+        attempt(lambda: [bytearray(1 << 20) for _ in range(4096)])
     else:
         return False
     return True
+
+
+def attempt(deed):
+    """Do what should not be possible, and say on stderr how it went."""
+    try:
+        deed()
+    except (OSError, MemoryError) as error:
+        sys.stderr.write(f"contained: {error}\n")
+    else:
+        sys.stderr.write("NOT contained\n")
+    sys.stderr.flush()
+
+
+def fork():
+    """Return the pid of a child that does nothing."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(3600)
+    return pid
 
 
 say(client="rogue", version="rogue 1", clock="native", options=[OPTION])
