@@ -38,7 +38,9 @@ class Capture(ProcessProtocol):
         if program is None:
             raise InputError.one("there is no tcpdump", field="--pcap", remedy="apt-get install tcpdump")
         capture = cls()
-        reactor.spawnProcess(capture, program, [program, "-i", "any", "-U", "-n", "-w", str(path), "tcp"], env={})
+        # Without immediate mode the last packets may still be in the kernel when it is told to stop.
+        arguments = [program, "-i", "any", "--immediate-mode", "-U", "-n", "-w", str(path), "tcp"]
+        reactor.spawnProcess(capture, program, arguments, env={})
         await capture._ready
         return capture
 

@@ -52,7 +52,7 @@ def recorded(ledger: Path) -> list[tuple[str, str, str]]:
 
 
 def test_a_killed_run_is_finished(tlslab, started, tmp_path):
-    """After kill -9 in the middle: --resume fills what is missing, keeps what was recorded, and records nothing twice."""
+    """After kill -9 in the middle --resume fills what is missing, keeps what was recorded, records nothing twice."""
     process, ledger = started(tmp_path, "letsencrypt-2021", "--client", "seed", "--jobs", "1", cells=20)
     process.send_signal(signal.SIGKILL)
     process.wait(30)
