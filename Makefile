@@ -19,7 +19,7 @@ USES_DOCKER = [ $(RUNTIME) = docker ] || { [ $(RUNTIME) = auto ] && docker info 
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || \
 	echo env COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 docker-compose)
 
-.PHONY: help setup matrix compose test lint format docs bench clean
+.PHONY: help setup matrix fleet compose test lint format docs bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,10 @@ setup: ## .venv, and the Debian packages that building the clients takes
 matrix: setup ## every scenario before the seed clients; the matrix here and in results/
 	@if $(USES_DOCKER); then tools/base-image bookworm; fi
 	@$(BIN)/tlslab run $(SCENARIO) $(CLIENT:%=--client %) --runtime $(RUNTIME) --output $(RESULTS)
+
+fleet: setup ## every client of the repository as an image, in parallel; needs an engine
+	@for suite in bookworm $$(sed -n 's/^suite *= *"\([a-z]*\)".*/\1/p' clients/*/client.toml | sort -u); do tools/base-image $$suite; done
+	@$(BIN)/tlslab clients build all --runtime docker
 
 compose: setup ## the same from docker-compose.yml, everything fetched beforehand
 	@tools/base-image bookworm

@@ -134,6 +134,8 @@ class ContainerRuntime:
             raise EngineError(f"the Docker engine made no private network: {error}") from error
 
     def _image(self, client: Client) -> str | Unready:
+        if client.image:
+            return self._given(client.image)
         stack, version = client.home.manifest.stack, client.column.version
         base = f"debian:{client.column.suite or _SUITE}-slim"
         try:
@@ -147,12 +149,25 @@ class ContainerRuntime:
             return Unready(f"the Docker engine does not build its image: {error}")
         return tag
 
+    def _given(self, image: str) -> str | Unready:
+        """Return an image that is not ours to build, by its id, so that a tag that moves cannot change a run."""
+        try:
+            return str(self._engine.images.get(image).id)
+        except ImageNotFound:
+            return Unready(f'the engine has no image "{image}": docker pull {image}')
+        except DockerException as error:
+            return Unready(f'the engine does not tell of the image "{image}": {error}')
+
     def _base_id(self, base: str) -> str:
-        """Return the id of a base image, which is pulled where it is not there."""
+        """Return the id of a base image, which is pulled where it is not there; raise DockerException."""
         try:
             return str(self._engine.images.get(base).id)
         except ImageNotFound:
-            return str(self._engine.images.pull(base).id)
+            try:
+                return str(self._engine.images.pull(base).id)
+            except DockerException as error:
+                suite = base.removeprefix("debian:").removesuffix("-slim")
+                raise DockerException(f"no {base}, nor a registry to pull it from: tools/base-image {suite}") from error
 
     def _build(self, client: Client, tag: str, base: str) -> Unready | None:
         stack = client.home.manifest.stack
