@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #define KIT_LINE_MAX (4u << 20) /* bytes in one line from the lab */
+#define KIT_TIME_MAX INT64_C(253402300799) /* the end of year 9999: what X.509 can write down */
 
 struct json_t;
 
@@ -120,8 +121,10 @@ struct kit_stream {
 bool kit_http(const struct kit_stream *stream, const struct kit_probe *probe, struct kit_report *report);
 
 /* Between the kit's own files. */
+extern const char *const kit_outcomes[], *const kit_stages[], *const kit_reasons[]; /* by enum; end with NULL */
 int64_t kit_now_ms(void);
 int kit_dial(const char *target, int patience_ms);
+int kit_dial_in(const char *lab, unsigned long (*session)(int fd, void *arg), void *arg);
 bool kit_parse(const char *line, size_t len, const struct kit_driver *driver, struct kit_probe *probe,
                char error[256]);
 void kit_release(struct kit_probe *probe, struct kit_report *report);

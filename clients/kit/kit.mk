@@ -1,7 +1,8 @@
 # Rules that every C client shares.  A client's Makefile sets, before it includes this file:
 #   VERSION ?= ...     the version it builds when nobody names one
 #   LINK    := ...     what to link with
-# and may set SOURCES, INCLUDES, and PREPARE (files that must exist before compiling).
+# and may set SOURCES, INCLUDES, PREPARE (files that must exist before compiling), and FROZEN := yes for a stack whose
+# clock is libfaketime: then probe starts the compiled driver under kit/frozen.c.
 # The lab calls:  make -C clients/<stack> OUT=<dir> DIST=<dir> VERSION=<version>   -> $(OUT)/probe
 #                 make -C clients/<stack> fetch DIST=<dir> VERSION=<version>       -> $(DIST)/<pinned files>
 
@@ -26,7 +27,12 @@ kit_files := $(addprefix $(kit),loop.c wire.c net.c http.c)
 
 all: $(out)/probe
 
-$(out)/probe: $(SOURCES) $(kit_files) $(kit)kit.h $(kit)kit.mk $(here)Makefile $(PREPARE)
+program := $(out)/$(if $(FROZEN),driver,probe)
+ifneq ($(FROZEN),)
+include $(kit)launch.mk
+endif
+
+$(program): $(SOURCES) $(kit_files) $(kit)kit.h $(kit)kit.mk $(here)Makefile $(PREPARE)
 	@mkdir -p $(out)
 	$(CC) $(CFLAGS) $(WARNINGS) -I$(kit) $(INCLUDES) $(DEFINES) $(LDFLAGS) -o $@ $(SOURCES) $(kit_files) $(LINK)
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #define DIAL_PATIENCE_MS 60000   /* a lab that is being started */
 #define REDIAL_PATIENCE_MS 5000  /* a lab that hung up may want us again, or be over */
+#define REDIAL_PAUSE_MS 250
 #define OPTIONS_MAX 16
 
 static const char *chosen[OPTIONS_MAX + 1]; /* by --option; ends with NULL */
@@ -131,37 +133,49 @@ static unsigned long loop(const struct kit_driver *driver, FILE *in, FILE *out)
 	return answered;
 }
 
-/* Dials in, and again when the lab hangs up: it does so after a deadline, and may then want a fresh start.
- * A lab that hangs up without a question has no use for us. */
-static int dial_in(const struct kit_driver *driver, const char *lab, const char *column, const char *token)
+/* Dials in, and again when the lab hangs up: after a deadline it wants a fresh start.  Ends when the lab is gone,
+ * and a while after it, so that whoever runs lab and clients together sees the lab end first.  `session` may use the
+ * descriptor until it returns how many probes it answered. */
+int kit_dial_in(const char *lab, unsigned long (*session)(int fd, void *arg), void *arg)
 {
 	bool useful = false;
+	int fd;
 
-	for (;;) {
-		int fd = kit_dial(lab, useful ? REDIAL_PATIENCE_MS : DIAL_PATIENCE_MS);
-		FILE *in, *out;
-		unsigned long answered = 0;
+	while ((fd = kit_dial(lab, useful ? REDIAL_PATIENCE_MS : DIAL_PATIENCE_MS)) >= 0) {
+		bool asked = session(fd, arg) > 0;
 
-		if (fd < 0) {
-			if (!useful)
-				fprintf(stderr, "cannot reach the lab at %s\n", lab);
-			return useful ? 0 : 3;
-		}
-		in = fdopen(fd, "r");
-		out = fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "w");
-		if (in == NULL || out == NULL)
+		close(fd);
+		if (!asked && !useful) {
+			fprintf(stderr, "the lab at %s hung up without a question\n", lab);
 			return 3;
-		if (kit_write_hello(out, driver, chosen, column, token))
-			answered = loop(driver, in, out);
-		fclose(out);
-		fclose(in);
-		if (answered == 0) {
-			if (!useful)
-				fprintf(stderr, "the lab at %s hung up without a question\n", lab);
-			return useful ? 0 : 3;
 		}
 		useful = true;
+		if (!asked)
+			poll(NULL, 0, REDIAL_PAUSE_MS);
 	}
+	if (!useful)
+		fprintf(stderr, "cannot reach the lab at %s\n", lab);
+	return useful ? 0 : 3;
+}
+
+struct dialled {
+	const struct kit_driver *driver;
+	const char *column, *token;
+};
+
+static unsigned long dialled_in(int fd, void *arg)
+{
+	const struct dialled *who = arg;
+	FILE *in = fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "r"), *out = fdopen(fcntl(fd, F_DUPFD_CLOEXEC, 0), "w");
+	unsigned long answered = 0;
+
+	if (in != NULL && out != NULL && kit_write_hello(out, who->driver, chosen, who->column, who->token))
+		answered = loop(who->driver, in, out);
+	if (out != NULL)
+		fclose(out);
+	if (in != NULL)
+		fclose(in);
+	return answered;
 }
 
 int kit_main(int argc, char **argv, const struct kit_driver *driver)
@@ -196,7 +210,7 @@ int kit_main(int argc, char **argv, const struct kit_driver *driver)
 		return 3;
 	}
 	if (dial != NULL)
-		return dial_in(driver, dial, column, token);
+		return kit_dial_in(dial, dialled_in, &(struct dialled){driver, column, token});
 	if (!kit_write_hello(stdout, driver, chosen, NULL, NULL))
 		return 3;
 	loop(driver, stdin, stdout);

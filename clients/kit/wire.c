@@ -6,22 +6,23 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define TIME_MAX INT64_C(253402300799) /* the end of year 9999: what X.509 can write down */
 #define TIMEOUT_MAX_MS (24 * 3600 * 1000)
 
-static const char *const outcomes[] = {
+const char *const kit_outcomes[] = {
 	[KIT_ACCEPTED] = "accepted",
 	[KIT_REJECTED] = "rejected",
 	[KIT_UNSUPPORTED] = "unsupported",
 	[KIT_FAILED] = "failed",
+	NULL,
 };
 
-static const char *const stages[] = {
+const char *const kit_stages[] = {
 	[KIT_LOAD] = "load", [KIT_CONNECT] = "connect", [KIT_HANDSHAKE] = "handshake",
 	[KIT_HTTP] = "http", [KIT_HARNESS] = "harness",
+	NULL,
 };
 
-static const char *const reasons[] = {
+const char *const kit_reasons[] = {
 	[KIT_OTHER] = "other",
 	[KIT_EXPIRED] = "expired",
 	[KIT_NOT_YET_VALID] = "not-yet-valid",
@@ -35,6 +36,7 @@ static const char *const reasons[] = {
 	[KIT_WEAK] = "weak",
 	[KIT_MALFORMED] = "malformed",
 	[KIT_REVOKED] = "revoked",
+	NULL,
 };
 
 static void settle(struct kit_report *report, enum kit_outcome outcome, enum kit_stage stage, const char *code,
@@ -136,12 +138,12 @@ bool kit_write_hello(FILE *out, const struct kit_driver *driver, const char *con
 bool kit_write_report(FILE *out, const struct kit_probe *probe, const struct kit_report *report)
 {
 	json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s}", "v", 1, "id", probe->id, "outcome",
-	                         outcomes[report->outcome], "stage", stages[report->stage], "code", report->code);
+	                         kit_outcomes[report->outcome], "stage", kit_stages[report->stage], "code", report->code);
 	json_t *text = json_string(report->text);
 
 	json_object_set_new(line, "text", text != NULL ? text : json_string("(text is not UTF-8)"));
 	if (report->outcome == KIT_REJECTED)
-		json_object_set_new(line, "reason", json_string(reasons[report->reason]));
+		json_object_set_new(line, "reason", json_string(kit_reasons[report->reason]));
 	if (report->tls[0] != '\0')
 		json_object_set_new(line, "tls", json_string(report->tls));
 	if (report->path != NULL)
@@ -238,7 +240,7 @@ bool kit_parse(const char *line, size_t len, const struct kit_driver *driver, st
 	    !take_integer(json, "port", 1, 65535, &port, error) ||
 	    !take_string(json, "server_name", true, &probe->server_name, error) ||
 	    !take_string(json, "anchors", true, &probe->anchors, error) ||
-	    !take_integer(json, "time", 0, TIME_MAX, &probe->time, error) ||
+	    !take_integer(json, "time", 0, KIT_TIME_MAX, &probe->time, error) ||
 	    !take_integer(json, "timeout_ms", 1, TIMEOUT_MAX_MS, &timeout, error) ||
 	    !take_string(json, "client_chain", false, &probe->client_chain, error) ||
 	    !take_string(json, "client_key", false, &probe->client_key, error) ||

@@ -239,6 +239,10 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 	if (kit_option(probe, "trusted-first"))
 		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_TRUSTED_FIRST);
 #endif
+#ifdef X509_V_FLAG_PARTIAL_CHAIN
+	if (kit_option(probe, "partial-chain"))
+		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+#endif
 	SSL_CTX_set1_param(ctx, param);
 	X509_VERIFY_PARAM_free(param);
 	if (load_anchors(ctx, probe, report) &&
@@ -250,10 +254,22 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 
 int main(int argc, char **argv)
 {
-	static const char *const can[] = {"tls1.0", "tls1.1", "tls1.2", "client-cert", NULL};
+	static const char *const can[] = {
+		"tls1.0",
+		"tls1.1",
+		"tls1.2",
+#ifdef TLS1_3_VERSION
+		"tls1.3",
+#endif
+		"client-cert",
+		NULL,
+	};
 	static const char *const options[] = {
 #ifdef X509_V_FLAG_TRUSTED_FIRST
 		"trusted-first",
+#endif
+#ifdef X509_V_FLAG_PARTIAL_CHAIN
+		"partial-chain",
 #endif
 		NULL,
 	};
