@@ -1,5 +1,7 @@
-/* BearSSL with br_ssl_client_init_full(), its "minimal" X.509 engine, and the lab's time. */
+/* BearSSL with br_ssl_client_init_full(), its "minimal" X.509 engine, and the lab's time; or, by option, with its
+ * "known key" engine, which trusts one public key whatever the certificates say. */
 #include "kit.h"
+#include "pin.h"
 #include "reasons.h"
 
 #include <bearssl.h>
@@ -142,15 +144,19 @@ static int tls_write(void *io, const void *data, size_t len)
 	return br_sslio_write_all(io, data, len) == 0 && br_sslio_flush(io) == 0 ? (int)len : -1;
 }
 
-/* BearSSL has one space of error numbers; those of X.509 are its verdict on certificates, all others are not. */
-static void broken(const br_ssl_engine_context *engine, const struct kit_conn *conn, enum kit_stage stage,
+/* BearSSL has one space of error numbers; those of X.509 are its verdict on certificates, all others are not.  Where a
+ * key is pinned, the verdict is whether the server can sign with it. */
+static void broken(const br_ssl_engine_context *engine, const struct kit_conn *conn, enum kit_stage stage, bool pinned,
                    struct kit_report *report)
 {
 	int error = br_ssl_engine_last_error(engine);
 	char code[16], text[128];
 
 	snprintf(code, sizeof code, "%d", error);
-	if (error > BR_ERR_X509_OK && error <= BR_ERR_X509_NOT_TRUSTED) {
+	if (pinned && (error == BR_ERR_BAD_SIGNATURE || error == BR_ERR_WRONG_KEY_USAGE)) {
+		snprintf(text, sizeof text, "%s: not the key that is pinned", name_of(error));
+		kit_reject(report, stage, KIT_OTHER, code, text);
+	} else if (error > BR_ERR_X509_OK && error <= BR_ERR_X509_NOT_TRUSTED) {
 		kit_reject(report, stage, reason_of(error), code, name_of(error));
 	} else if (error == BR_ERR_IO) {
 		snprintf(text, sizeof text, "BR_ERR_IO: %s", conn->error ? strerror(conn->error) : "end of file");
@@ -163,28 +169,33 @@ static void broken(const br_ssl_engine_context *engine, const struct kit_conn *c
 static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct kit_report *report)
 {
 	static unsigned char buffer[BR_SSL_BUFSIZE_BIDI];
+	bool pinned = kit_option(probe, "pin-key");
 	struct anchors anchors = {0};
+	struct pin pin;
 	br_ssl_client_context client;
 	br_x509_minimal_context x509;
 	br_sslio_context io;
 	unsigned char *last;
 	size_t len;
 
-	if (!load_anchors(&anchors, probe, report) || !kit_connect(conn, probe, report)) {
+	if (!(pinned ? load_pin(&pin, probe, report) : load_anchors(&anchors, probe, report)) ||
+	    !kit_connect(conn, probe, report)) {
 		drop(&anchors);
 		return;
 	}
 	br_ssl_client_init_full(&client, &x509, anchors.trust, anchors.count);
 	br_x509_minimal_set_time(&x509, (uint32_t)(probe->time / 86400 + DAYS_TO_1970),
 	                         (uint32_t)(probe->time % 86400));
+	if (pinned)
+		br_ssl_engine_set_x509(&client.eng, &pin.known.vtable);
 	br_ssl_engine_set_buffer(&client.eng, buffer, sizeof buffer, 1);
 	/* Seeds the engine with br_prng_seeder_system() where that is there, and fails where it is not. */
 	br_ssl_client_reset(&client, probe->server_name, 0);
 	br_sslio_init(&io, &client.eng, low_read, conn, low_write, conn);
 	if (br_sslio_flush(&io) != 0) { /* which is the handshake */
-		broken(&client.eng, conn, KIT_HANDSHAKE, report);
+		broken(&client.eng, conn, KIT_HANDSHAKE, pinned, report);
 	} else if (!kit_http(&(struct kit_stream){&io, tls_read, tls_write}, probe, report)) {
-		broken(&client.eng, conn, KIT_HTTP, report);
+		broken(&client.eng, conn, KIT_HTTP, pinned, report);
 	} else {
 		/* br_sslio_close() would wait for the server's close_notify; ours is enough. */
 		br_ssl_engine_close(&client.eng);
@@ -193,7 +204,8 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 	}
 	if (report->stage == KIT_HTTP || report->outcome == KIT_REJECTED)
 		kit_tls(report, br_ssl_engine_get_version(&client.eng));
-	kit_clock(report, ((int64_t)x509.days - DAYS_TO_1970) * 86400 + x509.seconds);
+	if (!pinned)
+		kit_clock(report, ((int64_t)x509.days - DAYS_TO_1970) * 86400 + x509.seconds);
 	drop(&anchors);
 }
 
@@ -206,13 +218,19 @@ static const char *version(void)
 int main(int argc, char **argv)
 {
 	static const char *const can[] = {"tls1.0", "tls1.1", "tls1.2", NULL};
-	static const struct kit_driver driver = {
+	static const char *const can_pin[] = {"tls1.0", "tls1.1", "tls1.2", "pins", NULL};
+	static const char *const options[] = {"pin-key", NULL};
+	struct kit_driver driver = {
 		.name = "bearssl",
 		.clock = "native",
 		.can = can,
+		.options = options,
 		.version = version,
 		.probe = probe,
 	};
 
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "pin-key") == 0 && strcmp(argv[i - 1], "--option") == 0)
+			driver.can = can_pin; /* what the lab sends pins to */
 	return kit_main(argc, argv, &driver);
 }

@@ -1,4 +1,4 @@
-/* mbedTLS 2.28 with MBEDTLS_SSL_PRESET_DEFAULT, verification required, and the lab's clock. */
+/* mbedTLS 2.16 to 3.6 with MBEDTLS_SSL_PRESET_DEFAULT, verification required, and the lab's clock. */
 #include "kit.h"
 
 #include <mbedtls/ctr_drbg.h>
@@ -11,12 +11,18 @@
 #include <string.h>
 #include <time.h>
 
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include <psa/crypto.h>
+#define mbedtls_sha256_ret mbedtls_sha256
+#define MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE MBEDTLS_ERR_SSL_BAD_CERTIFICATE
+#endif
+
 static mbedtls_entropy_context entropy;
 static mbedtls_ctr_drbg_context drbg;
 
 /* mbedTLS takes the time from time(), and offers no other way in as Debian builds it.  The linker turns every call of
- * time() in this program into one of this (--wrap=time); start() proves that it did.  Outside a probe it fails: a caller
- * that runs before the lab has said what time it is must not get another clock's answer. */
+ * time() in this program into one of this (--wrap=time); start() proves that it did.  Outside a probe it fails: what
+ * runs before the lab has said what time it is must not get another clock's answer. */
 static struct {
 	bool set;
 	time_t now;
@@ -145,7 +151,9 @@ static int tls_read(void *arg, void *data, size_t len)
 {
 	struct tls *tls = arg;
 
-	tls->result = mbedtls_ssl_read(tls->ssl, data, len);
+	do /* what is not application data makes it return, too */
+		tls->result = mbedtls_ssl_read(tls->ssl, data, len);
+	while (tls->result == MBEDTLS_ERR_SSL_WANT_READ);
 	return tls->result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? 0 : tls->result;
 }
 
@@ -181,6 +189,17 @@ static int parse_pem(mbedtls_x509_crt *crt, const char *pem)
 	return mbedtls_x509_crt_parse(crt, (const unsigned char *)pem, strlen(pem) + 1);
 }
 
+static int parse_key(mbedtls_pk_context *key, const char *pem)
+{
+	const unsigned char *text = (const unsigned char *)pem;
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+	return mbedtls_pk_parse_key(key, text, strlen(pem) + 1, NULL, 0, mbedtls_ctr_drbg_random, &drbg);
+#else
+	return mbedtls_pk_parse_key(key, text, strlen(pem) + 1, NULL, 0);
+#endif
+}
+
 static bool load(mbedtls_x509_crt *anchors, mbedtls_x509_crt *own, mbedtls_pk_context *key,
                  const struct kit_probe *probe, struct kit_report *report)
 {
@@ -194,8 +213,7 @@ static bool load(mbedtls_x509_crt *anchors, mbedtls_x509_crt *own, mbedtls_pk_co
 		return true;
 	error = parse_pem(own, probe->client_chain);
 	if (error == 0)
-		error = mbedtls_pk_parse_key(key, (const unsigned char *)probe->client_key,
-		                             strlen(probe->client_key) + 1, NULL, 0);
+		error = parse_key(key, probe->client_key);
 	if (error != 0)
 		fail(report, KIT_LOAD, error);
 	return error == 0;
@@ -263,6 +281,10 @@ static bool start(void)
 		fprintf(stderr, "mbedtls: this build does not take its time from the lab\n");
 		return false;
 	}
+#if MBEDTLS_VERSION_MAJOR >= 3
+	if (psa_crypto_init() != PSA_SUCCESS) /* TLS 1.3 needs it */
+		return false;
+#endif
 	mbedtls_entropy_init(&entropy);
 	mbedtls_ctr_drbg_init(&drbg);
 	return mbedtls_ctr_drbg_seed(&drbg, mbedtls_entropy_func, &entropy, NULL, 0) == 0;
@@ -278,7 +300,18 @@ static const char *version(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const can[] = {"tls1.0", "tls1.1", "tls1.2", "client-cert", NULL};
+	static const char *const can[] = {
+#if MBEDTLS_VERSION_MAJOR < 3
+		"tls1.0",
+		"tls1.1",
+#endif
+		"tls1.2",
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+		"tls1.3",
+#endif
+		"client-cert",
+		NULL,
+	};
 	static const struct kit_driver driver = {
 		.name = "mbedtls",
 		.clock = "native",
