@@ -57,6 +57,10 @@ class Client:
 
     column: Column
     home: ClientFolder
+    image: str = ""
+    """An image that exists already, which speaks the dialogue; empty where the image is built from ``home``."""
+    given: str = ""
+    """How it was given on the command line, where it is in no folder of clients: ``image:NAME``, ``command:LINE``."""
 
     @property
     def name(self) -> str:

@@ -34,7 +34,7 @@ class Gallery:
     ring: KeyRing
     keylog: Path | None = None
     _minted: dict[str, Minted] = field(default_factory=dict)
-    _exhibits: dict[tuple[str, str, TlsVersion | None], Exhibit] = field(default_factory=dict)
+    _exhibits: dict[tuple[str, str, TlsVersion | None, bool], Exhibit] = field(default_factory=dict)
     _anchors: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def minted(self, slug: str) -> Minted:
@@ -46,26 +46,28 @@ class Gallery:
             self._minted[slug] = mint(self.scenarios[slug], self.ring)
         return self._minted[slug]
 
-    def exhibit(self, case: Case, lowest: TlsVersion | None = None) -> Exhibit:
+    def exhibit(self, case: Case, lowest: TlsVersion | None = None, *, imposter: bool = False) -> Exhibit:
         """Return what the server shows in a case.
 
-        ``lowest`` is the lowest TLS version for a client that has no better one; a scenario that names its own keeps
-        it.  The security level of that exhibit alone is lowered with it.
+        ``lowest`` is the lowest TLS version for a client that has no better one; a scenario or a chain that names its
+        own keeps it.  The security level of that exhibit alone is lowered with it.  ``imposter`` as in Exhibit.
         """
         server = self.scenarios[case.scenario].server
-        if lowest is not None and "min_tls" in server.model_fields_set:
+        chain = self.scenarios[case.scenario].chains[case.chain]
+        if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        key = (case.scenario, case.chain, lowest)
+        key = (case.scenario, case.chain, lowest, imposter)
         if key not in self._exhibits:
             minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
                 chain=tuple(_der(one) for one in minted.chain(case.chain)),
                 key_pem=minted.chain_key_pem(case.chain),
-                min_tls=lowest or server.min_tls,
-                max_tls=server.max_tls,
+                min_tls=lowest or chain.min_tls or server.min_tls,
+                max_tls=chain.max_tls or server.max_tls,
                 security_level=0 if lowest is not None else server.security_level,
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
+                imposter=imposter,
             )
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)

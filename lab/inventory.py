@@ -10,27 +10,43 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.campaign import Campaign, DialIn, conduct, open_runtime
-from lab.clients.build import machine_platform
+from lab.clients.build import debian_suite, machine_platform
 from lab.clients.runtime import Ready, Unready
 from lab.corpus import Client, Corpus
 from lab.ledger import RunRecord
 from lab.model.result import ColumnState
 from lab.run import Progress, Settings
 
-__all__ = ["build_clients", "check_clients", "client_table", "clients_json", "control_table"]
+__all__ = [
+    "advice",
+    "build_clients",
+    "check_clients",
+    "client_table",
+    "clients_json",
+    "control_table",
+    "reason_table",
+]
+
+REASONS = "reasons"
+"""The scenario in which one plain thing is wrong in each case."""
 
 
-async def check_clients(reactor: Any, corpus: Corpus, clients: tuple[Client, ...], runtime: str) -> RunRecord:
-    """Build clients, run nothing but their controls, and return what came of it."""
+async def check_clients(
+    reactor: Any, corpus: Corpus, clients: tuple[Client, ...], runtime: str, *, reasons: bool = False
+) -> RunRecord:
+    """Build clients, run nothing but their controls and the probes for features, and return what came of it.
+
+    With ``reasons``, the scenario of that name too.
+    """
     with tempfile.TemporaryDirectory(prefix="tlslab-check-") as folder:
         campaign = Campaign(
             corpus=corpus,
-            scenarios=(),
+            scenarios=(corpus.scenarios[REASONS],) if reasons else (),
             clients=clients,
             runtime=runtime,
             folder=Path(folder) / "check",
             seed=0,
-            settings=Settings(controls_only=True),
+            settings=Settings(controls_only=not reasons, every_feature=True),
             dial=DialIn(),
         )
         return await conduct(reactor, campaign, Progress())
@@ -60,9 +76,16 @@ def clients_json(corpus: Corpus, record: RunRecord) -> dict[str, Any]:
     return {
         "schema": 1,
         "clients": [
-            _client(client, states.get(name), _controls(record, name)) for name, client in corpus.clients.items()
+            {**_client(client, states.get(name), _controls(record, name)), "lacks": _lacks(record, name)}
+            for name, client in corpus.clients.items()
+            if name in record.run.columns
         ],
     }
+
+
+def _lacks(record: RunRecord, name: str) -> list[str]:
+    """Return what probes have shown that a column lacks."""
+    return [probe.name for probe in record.features if probe.column == name and probe.outcome == "lacks"]
 
 
 def _client(client: Client, state: ColumnState | None, controls: str) -> dict[str, Any]:
@@ -81,11 +104,15 @@ def _client(client: Client, state: ColumnState | None, controls: str) -> dict[st
 
 
 def _runtimes(client: Client) -> list[str]:
-    native = not client.column.platforms or machine_platform() in client.column.platforms
-    folder = client.home.folder
+    folder, column = client.home.folder, client.column
+    native = (
+        client.home.manifest.build.native
+        and column.suite in {None, debian_suite()}
+        and (not column.platforms or machine_platform() in column.platforms)
+    )
     found = {
         "process": native and (folder / "Makefile").is_file(),
-        "docker": (folder / "Dockerfile").is_file(),
+        "docker": bool(client.image) or (folder / "Dockerfile").is_file(),
         "dial": True,
     }
     return [name for name, there in found.items() if there]
@@ -94,7 +121,7 @@ def _runtimes(client: Client) -> list[str]:
 def client_table(corpus: Corpus, record: RunRecord) -> Table:
     """Return the table of ``tlslab clients``."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("client", "library", "clock", "groups", "controls"):
+    for heading in ("client", "library", "clock", "groups", "lacks", "controls"):
         table.add_column(heading)
     for client in clients_json(corpus, record)["clients"]:
         passed = client["controls"] == "ok"
@@ -104,13 +131,14 @@ def client_table(corpus: Corpus, record: RunRecord) -> Table:
             Text(client["version"]),
             Text(client["clock"]),
             Text(", ".join(client["groups"])),
+            Text(", ".join(client["lacks"])),
             Text(said, style="green" if passed else "bold red"),
         )
     return table
 
 
 def control_table(record: RunRecord) -> Table:
-    """Return the table of ``tlslab clients check``: every control of every column, in the stack's own words."""
+    """Return the table of ``tlslab clients check``: every column's controls and features, in its stack's own words."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("client", "control", "", "what the client did"):
         table.add_column(heading)
@@ -123,7 +151,48 @@ def control_table(record: RunRecord) -> Table:
         if control.outcome == "failed" and said.stderr:
             words += f"\n{said.stderr.strip()}"
         table.add_row(Text(control.column), Text(control.name), Text(control.outcome, style=style), Text(words))
+    for probe in record.features:
+        said = probe.observation
+        style = {"has": "green", "lacks": "yellow"}.get(probe.outcome, "bold red")
+        words = " ".join(filter(None, (said.observed, said.code, said.text)))
+        table.add_row(Text(probe.column), Text(probe.name), Text(probe.outcome, style=style), Text(words))
     for column in record.columns:
         if column.state != "ok":
             table.add_row(Text(column.name), "", Text(column.state, style="bold red"), Text(column.why))
     return table
+
+
+def reason_table(record: RunRecord) -> Table:
+    """Return the table of reasons: what each column says where one plain thing is wrong."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("client", "what is wrong", "reason", "code", "text"):
+        table.add_column(heading)
+    for cell in record.cells:
+        said = cell.observation
+        table.add_row(
+            Text(cell.client),
+            Text(cell.chain),
+            Text(f"{said.reason or said.observed}{'*' if cell.marked else ''}"),
+            Text(said.code),
+            Text(said.text),
+        )
+    return table
+
+
+def advice(corpus: Corpus, record: RunRecord) -> list[str]:
+    """Say in words what a client's author may still want to do."""
+    lines = []
+    for column in record.columns:
+        client = corpus.clients[column.name]
+        if column.state != "ok":
+            lines.append(f"{column.name}: {column.state}: {column.why}")
+            continue
+        if any(sign in client.column.reports for sign in "*?["):
+            lines.append(f'{column.name}: its library says "{column.version}"; `reports` is "{client.column.reports}"')
+        cells = [cell for cell in record.cells if cell.client == column.name]
+        lines += [f"{column.name}: {cell.chain}: {cell.why}" for cell in cells if cell.why]
+        if cells and not any(cell.observation.path for cell in cells):
+            lines.append(f"{column.name}: does not say which path it built")
+        if cells and not any(cell.observation.clock is not None for cell in cells):
+            lines.append(f"{column.name}: does not say which time it read")
+    return lines

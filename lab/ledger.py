@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lab.errors import InputError
 from lab.model.base import Model
-from lab.model.result import Cell, ColumnState, Control, ExhibitRecord, Run
+from lab.model.result import Cell, ColumnState, Control, ExhibitRecord, FeatureProbe, Run
 
 __all__ = ["FILE_NAME", "KINDS", "Ledger", "RunRecord", "read"]
 
@@ -24,6 +24,7 @@ KINDS: dict[str, type[Model]] = {
     "exhibit": ExhibitRecord,
     "column": ColumnState,
     "control": Control,
+    "feature": FeatureProbe,
     "cell": Cell,
 }
 """The records of a ledger, by the kind that their lines name."""
@@ -40,6 +41,7 @@ class RunRecord:
     controls: tuple[Control, ...]
     exhibits: tuple[ExhibitRecord, ...]
     cells: tuple[Cell, ...]
+    features: tuple[FeatureProbe, ...] = ()
 
     @property
     def missing(self) -> int:
@@ -126,6 +128,7 @@ def read(folder: Path) -> RunRecord:
     run: Run | None = None
     columns: dict[str, ColumnState] = {}
     controls: dict[tuple[str, str], Control] = {}
+    features: dict[tuple[str, str], FeatureProbe] = {}
     exhibits: dict[tuple[str, str], ExhibitRecord] = {}
     cells: dict[tuple[str, str], Cell] = {}
     for record in _records(path):
@@ -136,6 +139,8 @@ def read(folder: Path) -> RunRecord:
                 columns[record.name] = record
             case Control():
                 controls[record.column, record.name] = record
+            case FeatureProbe():
+                features[record.column, record.name] = record
             case ExhibitRecord():
                 exhibits[record.scenario, record.case] = record
             case Cell():
@@ -151,4 +156,5 @@ def read(folder: Path) -> RunRecord:
         controls=tuple(controls.values()),
         exhibits=tuple(exhibits.values()),
         cells=tuple(cells[case, column] for case in run.cases for column in run.columns if (case, column) in cells),
+        features=tuple(features.values()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 
 from lab.clients.controls import check, control_cases
+from lab.clients.features import conclude, feature_cases, unsupported
 from lab.clients.runtime import Ready, Runtime, Unready
 from lab.clients.session import Deadline, Ended, Session, SessionEnd
 from lab.corpus import Client
@@ -20,10 +21,11 @@ from lab.gallery import Gallery
 from lab.judge import judge
 from lab.ledger import Ledger, RunRecord
 from lab.model.result import Cell, ColumnState, Control, Observation, Observed, Witness
-from lab.model.scenario import Case, Scenario
+from lab.model.scenario import Case, Feature, Scenario
 from lab.model.wire import Probe, Stage
 from lab.observe import observe
 from lab.plan import Plan
+from lab.schedule import Work, choose, required
 from lab.server.listener import Lane
 
 __all__ = ["Progress", "Settings", "fill"]
@@ -38,7 +40,7 @@ class Settings:
 
     ``jobs`` sessions at once; ``timeout_ms`` for a probe, after which the client has ``grace_s`` to say so itself;
     ``start_s`` for its hello; ``process_per_probe`` starts a client anew for every cell; ``controls_only`` fills no
-    cell, but runs every column's controls.
+    cell, but runs every column's controls; ``every_feature`` probes all features, not only those that cases require.
     """
 
     jobs: int = 2
@@ -47,6 +49,7 @@ class Settings:
     start_s: float = 30.0
     process_per_probe: bool = False
     controls_only: bool = False
+    every_feature: bool = False
 
 
 class Progress:
@@ -57,18 +60,6 @@ class Progress:
 
     def cell(self, cell: Cell) -> None:
         """Note that a cell was recorded."""
-
-
-@dataclass
-class _Work:
-    """What is left to do for a column."""
-
-    client: Client
-    todo: deque[Case]
-    state: ColumnState
-    controls: str = "to-do"  # to-do, running, done
-    failures: int = 0
-    sessions: int = 0
 
 
 @dataclass
@@ -84,11 +75,13 @@ class _Filling:
     plan: Plan
     gallery: Gallery
     controls: Scenario
+    features: Scenario | None
     runtime: Runtime
     ledger: Ledger
     settings: Settings
     progress: Progress
-    work: list[_Work] = field(default_factory=list)
+    probing: Mapping[Feature, Case] = field(default_factory=dict)
+    work: list[Work] = field(default_factory=list)
     idle: list[Deferred[None]] = field(default_factory=list)
     probes: int = 0
 
@@ -96,10 +89,13 @@ class _Filling:
         done: dict[str, set[str]] = {}
         for cell in before.cells if before else ():
             done.setdefault(cell.client, set()).add(f"{cell.scenario}/{cell.case}")
+        if self.features is not None:
+            self.probing = feature_cases(self.features)
         ready = await self.runtime.prepare(self.plan.clients)
         for client in self.plan.clients:
             todo = deque(self.plan.order(client.name, done.get(client.name, ())))
-            work = _Work(client, todo, self.column_state(client, ready[client.name]))
+            work = Work(client, todo, self.column_state(client, ready[client.name]))
+            self.want_features(work, before)
             if work.state.state == "ok" and (todo or self.settings.controls_only):
                 self.work.append(work)
             elif work.state.state != "ok":
@@ -114,6 +110,13 @@ class _Filling:
             await DeferredList(workers, consumeErrors=True)
             error.subFailure.raiseException()
 
+    def want_features(self, work: Work, before: RunRecord | None) -> None:
+        """Note which features of a column are to be probed: those that its cases require and that nobody knows yet."""
+        known = [probe for probe in (before.features if before else ()) if probe.column == work.client.name]
+        work.features = {probe.name: probe for probe in known}
+        wanted = self.probing if self.settings.every_feature else required(work.todo)
+        work.unprobed.extend(one for one in wanted if one not in work.features)
+
     def column_state(self, client: Client, ready: Ready | Unready) -> ColumnState:
         built = isinstance(ready, Ready)
         return ColumnState(
@@ -127,26 +130,18 @@ class _Filling:
             why=ready.why if isinstance(ready, Unready) else "",
         )
 
-    def record_state(self, work: _Work, **changes: str) -> None:
+    def record_state(self, work: Work, **changes: str) -> None:
         work.state = work.state.model_copy(update=changes)
         self.ledger.append(work.state)
         self.progress.column(work.state)
 
-    def next(self) -> _Work | None:
-        """Choose a column for a free worker: one whose controls are to be run, else the one with most left to do."""
-        for work in self.work:
-            if work.controls == "to-do":
-                return work
-        open_ones = [work for work in self.work if work.controls == "done" and work.todo]
-        return max(open_ones, key=lambda work: len(work.todo) / (work.sessions + 1), default=None)
-
     async def worker(self) -> None:
         while True:
-            work = self.next()
+            work = choose(self.work)
             if work is not None:
                 await self.session(work)
                 self.wake()
-            elif any(one.controls == "running" for one in self.work):
+            elif any(one.admission == "running" for one in self.work):
                 waiting: Deferred[None] = Deferred()
                 self.idle.append(waiting)
                 await waiting
@@ -158,16 +153,15 @@ class _Filling:
         for one in idle:
             one.callback(None)
 
-    def give_up(self, work: _Work, state: str, why: str) -> None:
-        work.todo.clear()
-        work.controls = "done"
+    def give_up(self, work: Work, state: str, why: str) -> None:
+        work.give_up()
         self.record_state(work, state=state, why=why)
 
-    async def session(self, work: _Work) -> None:
+    async def session(self, work: Work) -> None:
         """Start one client of a column and let it answer until nothing is left, or it ends."""
-        controls = work.controls == "to-do"
-        if controls:
-            work.controls = "running"
+        admitting = work.admission == "to-do"
+        if admitting:
+            work.admission = "running"
         work.sessions += 1
         session: Session | None = None
         lane: Lane | None = None
@@ -181,14 +175,13 @@ class _Filling:
             work.failures = 0
             lane = Lane(self.reactor, interface=session.lab_address)
             lane.open()
-            if controls:
-                self.record_state(work, version=hello.version)
-                await self.run_controls(work, session, lane)
-            elif not work.state.version:
+            if not work.state.version:
                 work.state = work.state.model_copy(update={"version": hello.version})
+            if admitting:
+                await self.admit(work, session, lane)
             await self.fill(work, session, lane)
         except (ClientError, SessionEnd) as error:
-            self.start_failed(work, error, session, controls=controls)
+            self.start_failed(work, error, session, admitting=admitting)
         finally:
             work.sessions -= 1
             if session is not None:
@@ -207,20 +200,39 @@ class _Filling:
         return ""
 
     def start_failed(
-        self, work: _Work, error: ClientError | SessionEnd, session: Session | None, *, controls: bool
+        self, work: Work, error: ClientError | SessionEnd, session: Session | None, *, admitting: bool
     ) -> None:
         work.failures += 1
-        if controls:
-            work.controls = "to-do"
+        if admitting:
+            work.admission = "to-do"
         if work.failures >= _STARTS or isinstance(error, ClientError):
             stderr = session.stderr_tail().strip() if session is not None else ""
             self.give_up(work, "harness", f"it does not start: {error}" + (f": {stderr}" if stderr else ""))
 
-    async def run_controls(self, work: _Work, session: Session, lane: Lane) -> None:
+    async def admit(self, work: Work, session: Session, lane: Lane) -> None:
+        """Run the controls, then probe for features; what a session that ends leaves of these is the next one's."""
+        if not work.controlled:
+            self.record_state(work)
+            await self.run_controls(work, session, lane)
+        while work.unprobed and session.alive:
+            await self.probe_feature(work, session, lane, work.unprobed.popleft())
+        work.admission = "to-do" if work.unprobed else "done"
+        if not work.unprobed:
+            for case, probe in work.take_unsupported():
+                self.record_cell(work, case, _Measured(unsupported(probe), Witness(), 0.0))
+        self.wake()
+
+    async def probe_feature(self, work: Work, session: Session, lane: Lane, feature: Feature) -> None:
+        measured = await self.measure(work, session, lane, self.probing[feature])
+        probe = conclude(work.client.name, feature, measured.observation, measured.witness)
+        work.features[feature] = probe
+        self.ledger.append(probe)
+
+    async def run_controls(self, work: Work, session: Session, lane: Lane) -> None:
         """Run the controls; a column that fails one gets no verdict on anything."""
         failed: list[Control] = []
         for control in control_cases(self.controls):
-            measured = await self.measure(work, session, lane, control.case)
+            measured = await self.measure(work, session, lane, control.case, imposter=control.imposter)
             result = check(control, work.client.name, work.client.cannot, measured.observation, measured.witness)
             self.ledger.append(result)
             if result.outcome == "failed":
@@ -230,18 +242,17 @@ class _Filling:
         if failed:
             self.give_up(work, "control-failed", "; ".join(one.why for one in failed))
         else:
-            work.controls = "done"
-            self.wake()
+            work.controlled = True
 
-    async def fill(self, work: _Work, session: Session, lane: Lane) -> None:
-        while work.controls == "done" and work.todo and session.alive:
+    async def fill(self, work: Work, session: Session, lane: Lane) -> None:
+        while work.admission == "done" and work.todo and session.alive:
             case = work.todo.popleft()
             measured = await self.measure(work, session, lane, case)
             self.record_cell(work, case, measured)
             if self.settings.process_per_probe:
                 return
 
-    def record_cell(self, work: _Work, case: Case, measured: _Measured) -> None:
+    def record_cell(self, work: Work, case: Case, measured: _Measured) -> None:
         judgement = judge(
             measured.observation,
             case.expected,
@@ -271,7 +282,9 @@ class _Filling:
         self.ledger.append(cell)
         self.progress.cell(cell)
 
-    async def measure(self, work: _Work, session: Session, lane: Lane, case: Case) -> _Measured:
+    async def measure(
+        self, work: Work, session: Session, lane: Lane, case: Case, *, imposter: bool = False
+    ) -> _Measured:
         """Make one probe, and join what the client says with what the lane saw.  The session may be dead afterwards."""
         self.probes += 1
         probe = Probe(
@@ -283,7 +296,7 @@ class _Filling:
             time=int(case.at.timestamp()),
             timeout_ms=self.settings.timeout_ms,
         )
-        lane.show(self.gallery.exhibit(case, work.client.column.min_tls))
+        lane.show(self.gallery.exhibit(case, work.client.column.min_tls, imposter=imposter))
         begun = self.reactor.seconds()
         try:
             report = await session.ask(probe, self.settings.timeout_ms / 1000 + self.settings.grace_s)
@@ -318,6 +331,7 @@ async def fill(
     gallery: Gallery,
     *,
     controls: Scenario,
+    features: Scenario | None = None,
     runtime: Runtime,
     ledger: Ledger,
     settings: Settings,
@@ -326,7 +340,8 @@ async def fill(
 ) -> None:
     """Fill the cells of ``plan`` that ``before`` does not hold, and record each in ``ledger``.
 
-    ``gallery`` must know the plan's scenarios and ``controls``.  The runtime is prepared here and left open.
+    ``gallery`` must know the plan's scenarios, ``controls`` and ``features``, which is needed where a case requires
+    any.  The runtime is prepared here and left open.
     """
-    filling = _Filling(reactor, plan, gallery, controls, runtime, ledger, settings, progress)
+    filling = _Filling(reactor, plan, gallery, controls, features, runtime, ledger, settings, progress)
     await filling.run(before)

@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from lab.errors import InputError
 from lab.ledger import FILE_NAME, Ledger, read
 from lab.model.base import Model
-from lab.model.result import Cell, ColumnState, Control, ExhibitRecord, Observation, Observed, Run, Verdict, Witness
+from lab.model.result import (
+    Cell,
+    ColumnState,
+    Control,
+    ExhibitRecord,
+    FeatureProbe,
+    Observation,
+    Observed,
+    Run,
+    Verdict,
+    Witness,
+)
 from lab.model.scenario import Expect, Expectation, Reason
 
 CASES = ("one", "two", "three")
@@ -68,6 +79,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
             observation=Observation(observed=Observed.ACCEPTED),
             witness=Witness(handshake=True),
         ),
+        FeatureProbe(
+            column="left",
+            name="tls1.3",
+            outcome="lacks",
+            observation=Observation(observed=Observed.FAILED),
+            witness=Witness(connections=1),
+        ),
         ExhibitRecord(scenario="story", title="A story", date="2021-09-30", case="one", chain=(), anchors=()),
         cell(),
     ]
@@ -75,7 +93,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / FILE_NAME):
         record = read(place)
         assert record.run == RUN
-        assert [*record.columns, *record.controls, *record.exhibits, *record.cells] == records
+        assert [*record.columns, *record.controls, *record.features, *record.exhibits, *record.cells] == records
         assert record.missing == 5
 
 

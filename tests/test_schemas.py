@@ -93,4 +93,4 @@ def test_a_scenario_as_its_author_writes_it() -> None:
 def test_ledger_kinds() -> None:
     """A line of a ledger is one of the kinds that the ledger writes, with that kind's record."""
     kinds = [line["properties"]["kind"]["const"] for line in schemas.schemas()["ledger"]["oneOf"]]
-    assert kinds == ["run", "exhibit", "column", "control", "cell"]
+    assert kinds == ["run", "exhibit", "column", "control", "feature", "cell"]

@@ -18,7 +18,7 @@ from twisted.internet.defer import DeferredList, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
 
 from lab.clients.runtime import Unready
-from lab.corpus import Client
+from lab.corpus import Client, home
 from lab.pki.keys import default_folder
 
 __all__ = [
@@ -73,9 +73,13 @@ def build_key(client: Client) -> tuple[str, ...]:
 
 def _sources(client: Client) -> list[Path]:
     """Return the folders that a client is built from: its own, and the kit beside it where there is one."""
-    folder = client.home.folder
-    kit = folder.parent / "kit"
-    return [folder, kit] if kit.is_dir() else [folder]
+    return [client.home.folder, _kit(client)]
+
+
+def _kit(client: Client) -> Path:
+    """Return the kit that a client uses: the one beside its folder, else the lab's own."""
+    beside = client.home.folder.parent / "kit"
+    return beside if beside.is_dir() else home() / "clients" / "kit"
 
 
 def input_digest(client: Client, more: str = "") -> str:
@@ -130,7 +134,7 @@ def _build(client: Client, cache: Path) -> Built | Unready:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        variables = [f"OUT={work}", f"DIST={cache / 'dist' / stack}", *_variables(client)]
+        variables = [f"OUT={work}", f"DIST={_dist(client, cache)}", *_variables(client)]
         failure = _make(client.home.folder, ["fetch", *variables]) or _make(client.home.folder, variables)
         if failure is not None:
             return failure
@@ -155,8 +159,14 @@ def _objection(client: Client, missing: Sequence[str]) -> str:
     return f"its build needs Debian packages: apt-get install {' '.join(missing)}" if missing else ""
 
 
+def _dist(client: Client, cache: Path) -> Path:
+    """Return the folder for what one version of a stack is fetched as: no image gets another's artefacts."""
+    return cache / "dist" / client.home.manifest.stack / client.column.version
+
+
 def _variables(client: Client) -> list[str]:
-    return [f"VERSION={client.column.version}", *(f"{name}={value}" for name, value in client.column.make.items())]
+    named = {"VERSION": client.column.version, "KIT": str(_kit(client)), **client.column.make}
+    return [f"{name}={value}" for name, value in named.items()]
 
 
 def _make(folder: Path, arguments: list[str]) -> Unready | None:
@@ -203,7 +213,7 @@ def build_context(client: Client, folder: Path, cache: Path) -> Unready | None:
     certificates of a proxy that this machine knows.
     """
     stack = client.home.manifest.stack
-    dist = cache / "dist" / stack
+    dist = _dist(client, cache)
     failure = _make(client.home.folder, ["fetch", f"DIST={dist}", *_variables(client)])
     if failure is not None:
         return failure

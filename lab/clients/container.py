@@ -296,7 +296,7 @@ def sweep(engine: Any, mark: str | None = None) -> int:
     """Remove containers and networks of labs that no longer run, or those of one owner; return how many."""
     ours = {"label": _OWNER}
     gone = 0
-    for container in engine.containers.list(all=True, filters=ours):
+    for container in engine.containers.list(all=True, filters=ours, ignore_removed=True):
         if _is_left(container.labels.get(_OWNER, ""), mark):
             with suppress(DockerException):
                 container.remove(force=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from lab.model.base import Model
-from lab.model.scenario import Expectation, Reason
+from lab.model.scenario import Expectation, Feature, Reason
 from lab.model.wire import Stage
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ColumnState",
     "Control",
     "ExhibitRecord",
+    "FeatureProbe",
     "Observation",
     "Observed",
     "Run",
@@ -104,6 +105,8 @@ class Witness(Model):
     """Whether the handshake finished."""
     resumed: bool = False
     """Whether a session was resumed: never wanted."""
+    data: int = 0
+    """Bytes of application data received, whatever their protocol."""
     request: bool = False
     """Whether a whole HTTP request came."""
     answered: bool = False
@@ -131,6 +134,17 @@ class Control(Model):
     outcome: Literal["ok", "failed", "not-checked"]
     why: str = ""
     """What went wrong, or why it was not checked."""
+    observation: Observation
+    witness: Witness
+
+
+class FeatureProbe(Model):
+    """Whether one column has one feature, as found by a chain that needs it."""
+
+    column: str
+    name: Feature
+    outcome: Literal["has", "lacks", "unknown"]
+    """``unknown`` where the probe ended otherwise than cleanly: nothing is then taken as lacking."""
     observation: Observation
     witness: Witness
 
@@ -237,3 +251,5 @@ class Run(Model):
     """Ids of the cases, in the order of the files."""
     columns: tuple[str, ...]
     """Names of the columns, in order."""
+    given: tuple[str, ...] = ()
+    """Clients given on the command line: ``image:NAME``, ``command:LINE``."""

@@ -20,6 +20,7 @@ __all__ = [
     "Entity",
     "Expect",
     "Expectation",
+    "Feature",
     "NameConstraints",
     "Reason",
     "Scenario",
@@ -43,6 +44,8 @@ KeyUsage = Literal[
 ]
 Group = Literal["X25519", "P-256", "P-384", "P-521", "X448"]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
+Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
+"""What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
 
 
 class Expect(StrEnum):
@@ -187,6 +190,13 @@ class Chain(Model):
     """The trust stores it is put before; all of them by default."""
     host: str | None = None
     """The name asked for, where it is not the server's."""
+    min_tls: TlsVersion | None = None
+    """Lowest TLS version offered, where it is not the server's."""
+    max_tls: TlsVersion | None = None
+    """Highest TLS version offered, where it is not the server's."""
+    requires: tuple[Feature, ...] = ()
+    """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
+    probe (scenarios/features) has shown that the client lacks it."""
 
 
 TrustStore = tuple[Name, ...]
@@ -234,6 +244,8 @@ class Case(Model):
     host: str
     """The name that the client asks for."""
     expected: Expectation
+    requires: tuple[Feature, ...] = ()
+    """What a client must have to meet it."""
 
     @property
     def name(self) -> str:
@@ -263,6 +275,10 @@ class Scenario(Model):
     """Public sources."""
     tags: tuple[str, ...] = ()
     """Words to find it by."""
+    requires: tuple[Feature, ...] = ()
+    """What a client must have to meet any case: ``tls1.2``, ``tls1.3`` (that version), ``rsa4096``, ``ec384``,
+    ``ed25519`` (keys of that type, in anchors, certificates and the handshake).  Where a probe has shown that it
+    lacks that, the case is unsupported."""
     entities: dict[Name, Entity]
     """Names and keys."""
     certificates: dict[Name, Certificate]
@@ -309,6 +325,7 @@ class Scenario(Model):
                         at=self.moment(time),
                         host=chain.host or self.server.host,
                         expected=self.expect[chain_name][store][time],
+                        requires=tuple(dict.fromkeys((*self.requires, *chain.requires))),
                     )
 
     def issues(self, entity: str) -> bool:

@@ -72,6 +72,7 @@ class ServerConnection(Protocol):
     ) -> None:
         self.record = Record(exhibit.digests, reactor.seconds())
         self._reactor = reactor
+        self._exhibit = exhibit
         self._context = exhibit.context()
         self._limits = limits
         self._gone = gone
@@ -149,12 +150,16 @@ class ServerConnection(Protocol):
     def _start(self) -> bytes:
         """Hand over from the hello's reader to TLS, and return the bytes that came so far."""
         self.record.hello = self._reader.hello
-        self._tls = tls = SSL.Connection(self._context, None)
-        tls.set_accept_state()
-        tls.set_app_data(self.record)
+        self._tls = self._open_tls()
         self._state = _State.HANDSHAKE
         early, self._early = b"".join(self._early), []
         return early
+
+    def _open_tls(self) -> SSL.Connection:
+        tls = SSL.Connection(self._context, None)
+        tls.set_accept_state()
+        tls.set_app_data(self.record)
+        return tls
 
     def _handshake(self, tls: SSL.Connection) -> None:
         """Go as far as the bytes allow; raise WantReadError where more are needed."""
@@ -165,7 +170,9 @@ class ServerConnection(Protocol):
     def _read_request(self, tls: SSL.Connection) -> None:
         """Read until the request is whole, then answer; raise WantReadError where more is needed."""
         while b"\r\n\r\n" not in self._request:
-            self._request += tls.recv(_CHUNK)
+            data = tls.recv(_CHUNK)
+            self.record.data += len(data)
+            self._request += data
             if len(self._request) > self._limits.request_bytes:
                 self._finish(tls)
                 return

@@ -10,6 +10,8 @@ from functools import cached_property
 from tempfile import NamedTemporaryFile
 from typing import Literal
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL, crypto
 
 from lab.errors import InputError
@@ -55,7 +57,8 @@ class Exhibit:
     ``chain`` is DER in the order sent, end-entity certificate first; nothing is added to it, left out or put in
     order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
-    ``groups`` which there are, best first, joined by colons.
+    ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
+    ``wrong_key_pem``.
     """
 
     chain: tuple[bytes, ...]
@@ -65,6 +68,22 @@ class Exhibit:
     security_level: int | None = None
     prefer: Literal["server", "client"] = "server"
     groups: str = GROUPS
+    imposter: bool = False
+
+    @cached_property
+    def wrong_key_pem(self) -> bytes:
+        """A fresh key of the same type as ``key_pem``, as PEM."""
+        right = serialization.load_pem_private_key(self.key_pem, None, unsafe_skip_rsa_key_validation=True)
+        wrong: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+        if isinstance(right, rsa.RSAPrivateKey):
+            wrong = rsa.generate_private_key(65537, right.key_size)
+        elif isinstance(right, ec.EllipticCurvePrivateKey):
+            wrong = ec.generate_private_key(right.curve)
+        else:
+            wrong = ed25519.Ed25519PrivateKey.generate()
+        return wrong.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
 
     @cached_property
     def digests(self) -> tuple[str, ...]:

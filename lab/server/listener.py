@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from lab.model.result import Witness
 from lab.server.connection import Limits, ServerConnection
 from lab.server.exhibit import Exhibit
+from lab.server.imposter import ImposterConnection
 from lab.server.witness import Record, further
 
 __all__ = ["Lane", "Limits"]
@@ -80,6 +81,8 @@ class Lane(Factory):
         Raise InputError where OpenSSL cannot show it.
         """
         exhibit.context()
+        if exhibit.imposter:
+            _ = exhibit.wrong_key_pem  # made now: an RSA key takes a moment that is not to be the probe's
         self._accept_waiting()
         earlier, self._probe = self._probe, _Probe(exhibit)
         if earlier is not None:
@@ -122,7 +125,8 @@ class Lane(Factory):
         probe.connections += 1
         if len(probe.open) >= self._limits.connections:
             return None
-        connection = ServerConnection(self._reactor, probe.exhibit, self._limits, probe.gone)
+        serve = ImposterConnection if probe.exhibit.imposter else ServerConnection
+        connection = serve(self._reactor, probe.exhibit, self._limits, probe.gone)
         probe.open.add(connection)
         return connection
 

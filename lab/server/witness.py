@@ -80,6 +80,7 @@ class Record:
         "certificate_made",
         "cipher",
         "closed",
+        "data",
         "digests",
         "ended",
         "handshaken",
@@ -102,6 +103,7 @@ class Record:
         self.certificate_made = False
         self.certificate_at: int | None = None
         self.answer_at: int | None = None
+        self.data = 0
         self.request = False
         self.peer_closed = False
         self.bytes_in = 0
@@ -142,6 +144,7 @@ class Record:
             handshake=done is not None,
             # every suite that an exhibit offers authenticates by certificate: only resumption leaves it out
             resumed=done is not None and not self.certificate_made,
+            data=self.data,
             request=self.request,
             answered=self._sent(self.answer_at),
             bytes_in=self.bytes_in,

@@ -15,7 +15,7 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from OpenSSL import SSL
 
 from lab.server.connection import Limits
@@ -202,3 +202,20 @@ def wire() -> SimpleNamespace:
         hello=hello_bytes,
         records=records,
     )
+
+
+@pytest.fixture(scope="session")
+def self_signed() -> Callable[[Any], bytes]:
+    """Return a callable that signs a certificate for HOST with its own key, of any type, and returns it as DER."""
+
+    def sign(key: Any) -> bytes:
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+        made = (
+            x509.CertificateBuilder(name, name, key.public_key(), 1)
+            .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+            .not_valid_after(dt.datetime(2040, 1, 1, tzinfo=dt.UTC))
+            .sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+        )
+        return made.public_bytes(serialization.Encoding.DER)
+
+    return sign

@@ -1,6 +1,7 @@
 """A real TLS client that misbehaves as its option says, but only towards hosts below rogue.example.
 
-The three liars (skip-chain, skip-host, skip-dates) lie to everyone: the controls are there to find them.
+The four liars (skip-chain, skip-host, skip-dates, skip-key) lie to everyone: the controls are there to find them.
+crash-ed25519 crashes wherever it is told to trust an Ed25519 key.
 """
 
 import json
@@ -13,9 +14,11 @@ from datetime import UTC, datetime
 
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
+from service_identity.cryptography import verify_certificate_hostname
 from service_identity.pyopenssl import verify_hostname
 
 OPTION = sys.argv[sys.argv.index("--option") + 1]
+ED25519 = 1087  # OpenSSL's NID_ED25519
 CODES = {10: "expired", 9: "not-yet-valid", 18: "unknown-ca", 19: "unknown-ca", 20: "unknown-ca", 7: "bad-signature"}
 
 
@@ -24,13 +27,21 @@ def say(**message):
     sys.stdout.flush()
 
 
+def trust(store, probe):
+    """Put the probe's anchors into a store."""
+    for pem in re.findall(r"-----BEGIN.*?-----END CERTIFICATE-----", probe["anchors"], re.DOTALL):
+        anchor = crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode())
+        if OPTION == "crash-ed25519" and anchor.get_pubkey().type() == ED25519:
+            os.abort()
+        store.add_cert(anchor)
+
+
 def connect(probe):
     """Make the probe for real; return the report's fields."""
     found = []
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     store = context.get_cert_store()
-    for pem in re.findall(r"-----BEGIN.*?-----END CERTIFICATE-----", probe["anchors"], re.DOTALL):
-        store.add_cert(crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode()))
+    trust(store, probe)
     if OPTION == "skip-dates":
         store.set_flags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
     else:
@@ -62,6 +73,37 @@ def connect(probe):
                 return {"outcome": "rejected", "stage": "handshake", "code": "host", "reason": "wrong-host"}
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         if not connection.recv(4096).startswith(b"HTTP/1.1 200"):
+            return {"outcome": "failed", "stage": "http"}
+        return {"outcome": "accepted", "stage": "http"}
+
+
+def connect_to_anyone(probe):
+    """Make the probe for real, with tlslite-ng, and verify the chain, but not that the server has its key."""
+    from tlslite.tlsconnection import TLSConnection  # noqa: PLC0415 - the other options need no tlslite-ng
+    from tlslite.utils.ecdsakey import ECDSAKey  # noqa: PLC0415
+    from tlslite.utils.rsakey import RSAKey  # noqa: PLC0415
+
+    for key in (ECDSAKey, RSAKey):
+        key.verify = key.hashAndVerify = lambda *_arguments, **_options: True
+    store = crypto.X509Store()
+    trust(store, probe)
+    store.set_time(datetime.fromtimestamp(probe["time"], UTC))
+    with socket.create_connection((probe["host"], probe["port"]), timeout=5) as raw:
+        connection = TLSConnection(raw)
+        connection.handshakeClientCert(serverName=probe["server_name"])
+        sent = [bytes(one.bytes) for one in connection.session.serverCertChain.x509List]
+        leaf, *rest = [crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in sent]
+        try:
+            crypto.X509StoreContext(store, leaf, rest).verify_certificate()
+        except crypto.X509StoreContextError as error:
+            reason = CODES.get(error.errors[0], "other")
+            return {"outcome": "rejected", "stage": "handshake", "code": str(error.errors[0]), "reason": reason}
+        try:
+            verify_certificate_hostname(leaf.to_cryptography(), probe["server_name"])
+        except VerificationError:
+            return {"outcome": "rejected", "stage": "handshake", "code": "host", "reason": "wrong-host"}
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        if not bytes(connection.recv(4096)).startswith(b"HTTP/1.1 200"):
             return {"outcome": "failed", "stage": "http"}
         return {"outcome": "accepted", "stage": "http"}
 
@@ -145,5 +187,7 @@ def fork():
 say(client="rogue", version="rogue 1", clock="native", options=[OPTION])
 for line in sys.stdin:
     probe = json.loads(line)
-    if not (probe["server_name"].endswith("rogue.example") and misbehave(probe)):
+    if OPTION == "skip-key":
+        say(id=probe["id"], **connect_to_anyone(probe))
+    elif not (probe["server_name"].endswith("rogue.example") and misbehave(probe)):
         say(id=probe["id"], **connect(probe))

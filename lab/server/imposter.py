@@ -1,0 +1,195 @@
+"""A connection to whoever shows the right chain without its private key: it signs with another one.
+
+OpenSSL refuses a key that does not fit, so tlslite-ng plays this server.
+"""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from collections.abc import Iterator
+from typing import Any, cast
+
+from OpenSSL import SSL
+
+from lab.model.scenario import TlsVersion
+from lab.server.connection import ServerConnection
+from lab.server.exhibit import Exhibit
+from lab.server.witness import Record, alert_name
+
+with warnings.catch_warnings():
+    # its package imports asyncore, which the lab does not use
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from tlslite.errors import TLSLocalAlert, TLSRemoteAlert
+    from tlslite.handshakesettings import HandshakeSettings
+    from tlslite.tlsconnection import TLSConnection
+    from tlslite.utils.keyfactory import parsePEMKey
+    from tlslite.x509 import X509
+    from tlslite.x509certchain import X509CertChain
+
+__all__ = ["ImposterConnection"]
+
+_VERSIONS: dict[TlsVersion, tuple[int, int]] = {"1.0": (3, 1), "1.1": (3, 2), "1.2": (3, 3), "1.3": (3, 4)}
+_HASHES = ["sha256", "sha384", "sha512", "sha1"]
+
+
+class _Stream:
+    """What tlslite-ng takes for a socket: two buffers, of which an empty one says that reading would block."""
+
+    def __init__(self) -> None:
+        self.received = bytearray()
+        self.made = bytearray()
+
+    def recv(self, size: int) -> bytes:
+        if not self.received:
+            raise BlockingIOError(errno.EAGAIN, "nothing has come yet")
+        taken = bytes(self.received[:size])
+        del self.received[:size]
+        return taken
+
+    def send(self, data: bytes) -> int:
+        self.made += data
+        return len(data)
+
+    def sendall(self, data: bytes) -> None:
+        self.made += data
+
+    def close(self) -> None:
+        """Leave closing to whoever owns the transport."""
+
+
+class _WrongKey:
+    """A private key that notes in the record that it was used: the Certificate message then leaves with it."""
+
+    def __init__(self, key: Any, record: Record) -> None:
+        self._key = key
+        self._record = record
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"sign", "hashAndSign"}:
+            # Certificate, and what is signed here, go out in one flight, in this order, in every TLS version.
+            self._record.certificate_made = True
+        return getattr(self._key, name)
+
+    def __len__(self) -> int:
+        return len(self._key)
+
+
+def _settings(exhibit: Exhibit) -> Any:
+    settings = HandshakeSettings()
+    settings.minVersion, settings.maxVersion = _VERSIONS[exhibit.min_tls], _VERSIONS[exhibit.max_tls]
+    settings.versions = [version for version in settings.versions if version <= settings.maxVersion]
+    settings.keyExchangeNames = ["ecdhe_ecdsa", "ecdhe_rsa", "dhe_rsa"]  # those in which the server signs
+    settings.ecdsaSigHashes = settings.rsaSigHashes = list(_HASHES)
+    settings.certificate_compression_send = []
+    settings.ticket_count = 0
+    return settings
+
+
+def _protocols(exhibit: Exhibit, record: Record) -> list[bytearray] | None:
+    """Return the application protocols to name, so that none is chosen, as by the right server.
+
+    Under TLS 1.3 tlslite-ng 0.8.2 fails over a client's protocols where it has none itself: it gets one that nobody
+    offers.  Before TLS 1.3 it would end the handshake over that one.
+    """
+    newest = exhibit.max_tls == "1.3" and record.hello is not None and "1.3" in record.hello.versions
+    return [bytearray(b"tlslab")] if newest else None
+
+
+def _certificate(der: bytes) -> Any:
+    certificate = X509()
+    certificate.parseBinary(bytearray(der))
+    return certificate
+
+
+class _Tls:
+    """What ServerConnection uses of an SSL.Connection with memory BIOs, spoken by tlslite-ng.
+
+    Nothing blocks: its generators stop where bytes are missing, and this says so as OpenSSL does.
+    """
+
+    def __init__(self, exhibit: Exhibit, record: Record) -> None:
+        self._record = record
+        self._stream = _Stream()
+        self._tls = TLSConnection(self._stream)
+        key = _WrongKey(parsePEMKey(exhibit.wrong_key_pem.decode(), private=True), record)
+        chain = X509CertChain([_certificate(der) for der in exhibit.chain])
+        self._handshake: Iterator[Any] = self._tls.handshakeServerAsync(
+            certChain=chain, privateKey=key, settings=_settings(exhibit), alpn=_protocols(exhibit, record)
+        )
+        self._reading: Iterator[Any] | None = None
+        self._failed = False
+
+    def bio_write(self, data: bytes) -> None:
+        """Take bytes that the client sent."""
+        self._stream.received += data
+
+    def bio_read(self, size: int) -> bytes:
+        """Return bytes for the client; raise WantReadError where there are none."""
+        if not self._stream.made:
+            raise SSL.WantReadError
+        taken = bytes(self._stream.made[:size])
+        del self._stream.made[:size]
+        return taken
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake; raise WantReadError where it needs more bytes."""
+        self._advance(self._handshake)
+
+    def recv(self, size: int) -> bytes:
+        """Return what the client said; raise WantReadError, or ZeroReturnError after its close_notify."""
+        if self._reading is None:
+            self._reading = self._tls.readAsync(size)
+        said = self._advance(self._reading)
+        self._reading = None
+        if not said:
+            self._record.peer_closed = True
+            raise SSL.ZeroReturnError
+        return bytes(said)
+
+    def send(self, data: bytes) -> None:
+        """Encrypt application data."""
+        self._advance(self._tls.writeAsync(data))
+
+    def shutdown(self) -> None:
+        """Send a close_notify."""
+        self._failed = True  # it reads no more; so what comes is thrown away
+        try:
+            self._advance(self._tls.closeAsync(), closing=True)
+        except SSL.WantReadError:
+            return
+
+    def _advance(self, doing: Iterator[Any], *, closing: bool = False) -> Any:
+        """Return what a generator of tlslite-ng comes to; raise an SSL.Error where it waits or fails."""
+        if self._failed and not closing:
+            raise SSL.Error([])
+        try:
+            result = next(doing, None)
+        except TLSRemoteAlert as alert:
+            self._record.alert = alert_name(alert.level << 8 | alert.description)
+            raise self._failure() from alert
+        except TLSLocalAlert as alert:
+            self._record.alert_sent = alert_name(alert.level << 8 | alert.description)
+            raise self._failure() from alert
+        except Exception as error:  # whatever a client's bytes make of tlslite-ng, only this connection is over
+            raise self._failure() from error
+        if isinstance(result, int):
+            raise SSL.WantReadError
+        return result
+
+    def _failure(self) -> SSL.Error:
+        self._failed = True
+        return SSL.Error([])
+
+
+class ImposterConnection(ServerConnection):
+    """Serves an exhibit's chain to one connection as ServerConnection does, but proves itself by another key.
+
+    A client that checks what the server signed ends the handshake there.
+    """
+
+    def _open_tls(self) -> SSL.Connection:
+        return cast("SSL.Connection", _Tls(self._exhibit, self.record))
+
+    def _note_server_hello(self, tls: SSL.Connection, flight: bytes) -> None:  # noqa: ARG002 - OpenSSL knows the names
+        super()._note_server_hello(SSL.Connection(self._context, None), flight)
