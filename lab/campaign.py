@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lab.adopt import adopt
+from lab.clients import features
 from lab.clients.build import cache_folder
 from lab.clients.container import ContainerRuntime, engine_answers
 from lab.clients.controls import SCENARIO
@@ -82,9 +84,24 @@ def gallery_for(corpus: Corpus, scenarios: Sequence[ScenarioFile]) -> Gallery:
     return Gallery({SCENARIO: corpus.scenarios[SCENARIO].scenario, **chosen}, KeyRing(default_folder()))
 
 
+def _features(campaign: Campaign) -> tuple[ScenarioFile, ...]:
+    """Return the scenario that probes for features where a run needs it; raise InputError where there is none."""
+    required = [
+        file.scenario.slug for file in campaign.scenarios if any(case.requires for case in file.scenario.cases())
+    ]
+    if not required and not campaign.settings.every_feature:
+        return ()
+    if features.SCENARIO not in campaign.corpus.scenarios:
+        wanted = f"{', '.join(required)} requires features" if required else "features are to be probed"
+        raise InputError.one(f'{wanted}, but no scenario is called "{features.SCENARIO}"')
+    return (campaign.corpus.scenarios[features.SCENARIO],)
+
+
 def resumed(folder: Path, corpus: Corpus) -> tuple[RunRecord, tuple[ScenarioFile, ...], tuple[Client, ...]]:
     """Return what a run's folder holds, and its scenarios and clients, provided that they are still the same."""
     record = read(folder)
+    for given in record.run.given:
+        adopt(corpus, given)
     problems = []
     for slug, digest in record.run.scenarios.items():
         file = corpus.scenarios.get(slug)
@@ -118,7 +135,8 @@ async def conduct(
     ``say`` is for a person: one line each.  ``report`` is called before the clients are sent away: where they are
     services beside the lab, their end may be the lab's.
     """
-    gallery = gallery_for(campaign.corpus, campaign.scenarios)
+    probing = _features(campaign)
+    gallery = gallery_for(campaign.corpus, (*probing, *campaign.scenarios))
     gallery.keylog = campaign.keylog
     gallery.check()
     plan = Plan(campaign.scenarios, campaign.clients, campaign.seed, campaign.only)
@@ -131,6 +149,7 @@ async def conduct(
                 plan,
                 gallery,
                 controls=campaign.corpus.scenarios[SCENARIO].scenario,
+                features=probing[0].scenario if probing else None,
                 runtime=runtime,
                 ledger=ledger,
                 settings=campaign.settings,
@@ -160,6 +179,7 @@ def _open_ledger(campaign: Campaign, plan: Plan, gallery: Gallery, runtime: str)
         scenarios={file.scenario.slug: file.digest for file in campaign.scenarios},
         cases=tuple(case.id for case in plan.cases),
         columns=tuple(client.name for client in campaign.clients),
+        given=tuple(client.given for client in campaign.clients if client.given),
     )
     ledger = Ledger.create(campaign.folder, run)
     for case in plan.cases:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -17,12 +16,13 @@ import click
 from rich.console import Console
 from twisted.internet.defer import CancelledError, Deferred
 
+from lab.adopt import choose_clients
 from lab.campaign import FAIL_ON, Campaign, DialIn, conduct, exit_status, resumed
+from lab.cli_clients import clients_command
 from lab.cli_corpus import COMMANDS
-from lab.clients.runtime import Unready
+from lab.cli_serve import serve_command
 from lab.corpus import Corpus
 from lab.errors import InputError, LabError, did_you_mean
-from lab.inventory import build_clients, check_clients, client_table, clients_json, control_table
 from lab.ledger import RunRecord, read
 from lab.model.result import Cell, ColumnState, Verdict
 from lab.report import FORMATS, write_all
@@ -235,7 +235,7 @@ def run(
         before, files, columns = resumed(folder, corpus)
         seed, runtime = before.run.seed, before.run.runtime
     else:
-        files, columns = tuple(corpus.choose_scenarios(scenarios)), tuple(corpus.choose_clients(clients))
+        files, columns = tuple(corpus.choose_scenarios(scenarios)), tuple(choose_clients(corpus, clients))
         folder = output / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     dial = DialIn(*listen, token=os.environ.get("TLSLAB_TOKEN") or secrets.token_urlsafe(16), patience=patience)
     if runtime == "dial":
@@ -368,48 +368,5 @@ def reproduce(
     ctx.exit(broken or (0 if same_outcome(before, again) else 1))
 
 
-@main.group("clients", invoke_without_command=True)
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True)
-@click.pass_context
-def clients_(ctx: click.Context, form: str, runtime: str) -> None:
-    """List the clients, and whether they pass their controls."""
-    if ctx.invoked_subcommand is None:
-        corpus = ctx.obj().sound()
-        every = tuple(corpus.clients.values())
-        record = _in_reactor(lambda reactor: check_clients(reactor, corpus, every, runtime))
-        if form == "json":
-            click.echo(json.dumps(clients_json(corpus, record), indent=2))
-        else:
-            Console().print(client_table(corpus, record))
-
-
-@clients_.command("check")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True)
-@click.pass_context
-def check(ctx: click.Context, names: tuple[str, ...], runtime: str) -> None:
-    """Build clients and run only their controls."""
-    corpus = ctx.obj().sound()
-    chosen = tuple(corpus.choose_clients(names))
-    record = _in_reactor(lambda reactor: check_clients(reactor, corpus, chosen, runtime))
-    Console().print(control_table(record))
-    ctx.exit(exit_status(record))
-
-
-@clients_.command("build")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("--runtime", type=click.Choice(["auto", "process", "docker"]), default="auto", show_default=True)
-@click.pass_context
-def build(ctx: click.Context, names: tuple[str, ...], runtime: str) -> None:
-    """Build clients, and say where each build stands."""
-    corpus = ctx.obj().sound()
-    chosen = tuple(corpus.choose_clients(names))
-    ready = _in_reactor(lambda reactor: build_clients(reactor, chosen, runtime))
-    for name, one in ready.items():
-        click.echo(f"{name}: {one.why}" if isinstance(one, Unready) else f"{name}: built ({one.digest[:16]})")
-    ctx.exit(LabError.exit_status if any(isinstance(one, Unready) for one in ready.values()) else 0)
-
-
-for command in COMMANDS:
+for command in (*COMMANDS, clients_command(_in_reactor), serve_command(_in_reactor)):
     main.add_command(command)

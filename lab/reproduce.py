@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lab.adopt import adopt
 from lab.campaign import Campaign, DialIn, conduct
 from lab.capture import Capture
 from lab.corpus import Corpus
@@ -33,6 +34,8 @@ async def reproduce(
 
     With ``pcap``, the packets are captured there, and the connections' secrets beside it with the ending ``.keylog``.
     """
+    for given in record.run.given:
+        adopt(corpus, given)
     if cell.scenario not in corpus.scenarios or cell.client not in corpus.clients:
         raise InputError.one(f'"{cell.id}": its scenario or its client is not found any more')
     keylog = pcap.with_suffix(".keylog") if pcap is not None else None

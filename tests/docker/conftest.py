@@ -27,6 +27,6 @@ def nothing_left(engine):
     """Check after a test that no container and no network is left whose lab is gone."""
     yield
     ours = {"label": OWNER}
-    labels = [one.labels for one in engine.containers.list(all=True, filters=ours)]
+    labels = [one.labels for one in engine.containers.list(all=True, filters=ours, ignore_removed=True)]
     labels += [one.attrs["Labels"] for one in engine.networks.list(filters=ours)]
     assert [one for one in labels if not owner_alive(one[OWNER])] == []

@@ -72,6 +72,16 @@ def test_a_liar_fails_the_control_made_for_it(tlslab, name, control):
     assert f"{control} must be rejected, was accepted" in state["controls"]
 
 
+def test_a_client_that_skips_the_key_fails_the_imposter(tlslab):
+    """A client that verifies the chain but not that the server has its key passes every control but that one."""
+    done = tlslab("run", "rogue-town", *columns("skip-key", "honest"), "--runtime", "process", "--format", "json")
+    assert done.status == 3
+    assert done.cells(client="rogue-1+skip-key") == []
+    assert {cell["verdict"] for cell in done.cells(client="rogue-1+honest")} == {"pass"}
+    (state,) = [one for one in done.document["clients"] if one["name"] == "rogue-1+skip-key"]
+    assert state["controls"] == "imposter: imposter must end the handshake, was accepted"
+
+
 def test_an_answer_that_comes_twice_breaks_the_dialogue(tlslab):
     """A second report for one probe could be taken for the next one's: the session ends there."""
     done = tlslab("run", "rogue-town", *columns("twice"), "--runtime", "process", "--format", "json")

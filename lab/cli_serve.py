@@ -1,0 +1,278 @@
+"""The command that only serves: every exhibit on a port of its own, or one case after the other for a board."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import click
+from rich.console import Console
+
+from lab.campaign import exit_status
+from lab.clients import features
+from lab.clients.controls import SCENARIO
+from lab.corpus import Corpus, ScenarioFile
+from lab.device import Bench, Order
+from lab.errors import InputError
+from lab.flash import write_anchors
+from lab.gallery import Gallery
+from lab.ledger import RunRecord
+from lab.model.scenario import Case
+from lab.pki.keys import KeyRing, default_folder
+from lab.report import FORMATS, write_all
+from lab.report.table import print_table
+from lab.serve import Door, Visit, minted_for, stay, story_of
+
+__all__ = ["serve_command"]
+
+InReactor = Callable[[Callable[[Any], Coroutine[Any, Any, Any]]], Any]
+
+_BOARD_PORT = 8443
+_COLUMN = re.compile(r"[a-z0-9]+(-[a-z0-9.+_]+)*")
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _place(_ctx: click.Context, _option: click.Parameter, value: str) -> tuple[str, int | None]:
+    """Read HOST or HOST:PORT; an IPv6 address with a port stands in brackets."""
+    found = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:]+)(?::(\d+))?|([0-9a-fA-F:]+)", value)
+    if found is None:
+        raise click.BadParameter(f'"{value}" is neither HOST nor HOST:PORT')
+    port = found[2] or found[4]
+    if port is not None and int(port) > 65535:  # noqa: PLR2004 - the highest port
+        raise click.BadParameter(f"{port} is no port")
+    return found[1] or found[3] or found[5], None if port is None else int(port)
+
+
+def serve_command(in_reactor: InReactor) -> click.Command:
+    """Return the command; ``in_reactor`` runs a coroutine function on the global reactor."""
+
+    @click.command("serve")
+    @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
+    @click.option(
+        "--listen",
+        callback=_place,
+        default="127.0.0.1",
+        show_default=True,
+        metavar="HOST[:PORT]",
+        help=f"Where to listen.  The port is the first one, or the board's only one (by default {_BOARD_PORT}).",
+    )
+    @click.option("--shift", metavar="TIME", help="Move the dates so that this time of the scenarios is now.")
+    @click.option("--device", metavar="NAME", help="Serve case after case to a board, as the column NAME.")
+    @click.option("--store", metavar="NAME", help="The trust store that the board holds.")
+    @click.option("--host", metavar="NAME", help="The host name that the board asks for; else the scenarios'.")
+    @click.option(
+        "--advance",
+        type=click.Choice(["enter", "connection"]),
+        default="enter",
+        show_default=True,
+        help="What moves on to the board's next case: you, or each connection.",
+    )
+    @click.option(
+        "--patience",
+        type=click.FloatRange(0.1, 86400),
+        default=120.0,
+        show_default=True,
+        help="Seconds after which a board that has not connected is unreachable.",
+    )
+    @click.option(
+        "--cannot",
+        multiple=True,
+        type=click.Choice(["host", "dates", "chain"]),
+        help="A check that the board does not make, by design.",
+    )
+    @click.option(
+        "--format", "form", type=click.Choice(["table", *FORMATS]), default="table", help="What the board's run prints."
+    )
+    @click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        help="Where runs are kept, and anchors written.",
+    )
+    @click.pass_context
+    def serve(
+        ctx: click.Context,
+        scenarios: tuple[str, ...],
+        listen: tuple[str, int | None],
+        shift: str | None,
+        device: str | None,
+        store: str | None,
+        host: str | None,
+        advance: str,
+        patience: float,
+        cannot: tuple[str, ...],
+        form: str,
+        output: Path,
+    ) -> None:
+        """Run only the server, until Ctrl-C: each chain of the scenarios on a port of its own.
+
+        With --device, one fixed port shows case after case to a board that runs its own firmware.  What has to be
+        flashed into it is written below --output first and stays the same on every day; everything else is minted
+        so that each case happens now, on the board's real clock.  A case that this would change is unsupported.
+        """
+        corpus: Corpus = ctx.obj().sound()
+        if listen[0] not in _LOOPBACK:
+            _say(f"LISTENING BEYOND LOOPBACK on {listen[0]}: this is a bad TLS server on purpose")
+        if device is None:
+            if store is not None or host is not None or cannot:
+                raise InputError.one("--store, --host and --cannot are about a board", remedy="name it: --device NAME")
+            files = _for_everybody(corpus, scenarios, shift)
+            with suppress(KeyboardInterrupt):  # the only way in which this ends well
+                in_reactor(lambda reactor: _exhibit(reactor, files, shift, listen, output / "serve"))
+            return
+        if shift is not None:
+            raise InputError.one(
+                "--shift and --device exclude each other", remedy="a board's cases are all moved to now"
+            )
+        files = _for_board(corpus, scenarios, device, store)
+        order = Order(
+            name=device,
+            store=store or "",
+            scenarios=files,
+            host=host or _only_host(files),
+            listen=(listen[0], _BOARD_PORT if listen[1] is None else listen[1]),
+            folder=output / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            advance=cast("Literal['enter', 'connection']", advance),
+            patience=patience,
+            cannot=cannot,
+        )
+        record = in_reactor(lambda reactor: _attend(reactor, corpus, order, output / f"device-{device}", form))
+        ctx.exit(exit_status(record))
+
+    return serve
+
+
+# --- everybody
+
+
+def _for_everybody(corpus: Corpus, patterns: tuple[str, ...], shift: str | None) -> tuple[ScenarioFile, ...]:
+    files = corpus.choose_scenarios(patterns)
+    if shift is not None and not patterns:
+        files = [file for file in files if shift in file.scenario.times] or files
+    return tuple(files)
+
+
+async def _exhibit(
+    reactor: Any, files: tuple[ScenarioFile, ...], shift: str | None, listen: tuple[str, int | None], folder: Path
+) -> None:
+    """Serve every chain on a port of its own, and say who came."""
+    host, port = listen
+    ring = KeyRing(default_folder())
+    doors: list[Door[str]] = []
+
+    def visited(visit: Visit[str]) -> None:
+        click.echo(f"{story_of(visit, datetime.now(UTC))}  {visit.shown}")
+
+    lines: list[tuple[str, str, str]] = []
+    try:
+        for slug, (scenario, minted) in minted_for(
+            (file.scenario for file in files), ring, shift, datetime.now(UTC)
+        ).items():
+            gallery = Gallery({slug: scenario}, ring, _minted={slug: minted})
+            for store in scenario.stores:
+                (folder / slug).mkdir(parents=True, exist_ok=True)
+                (folder / slug / f"{store}.pem").write_text(minted.anchors_pem(store))
+            cases: dict[str, list[Case]] = {}
+            for case in scenario.cases():
+                cases.setdefault(case.chain, []).append(case)
+            for chain, of_chain in cases.items():
+                door: Door[str] = Door(reactor, host, visited)
+                doors.append(door)
+                door.show(f"{slug}/{chain}", gallery.exhibit(of_chain[0]))
+                door.open(0 if not port else port + len(doors) - 1)
+                shown = [one for one in of_chain if shift is None or one.time == shift] or of_chain
+                lines.append((_url(host, door.port), f"{slug}/{chain}", _about(shown)))
+        widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
+        for url, name, about in lines:
+            click.echo(f"{url:<{widths[0]}}  {name:<{widths[1]}}  {about}")
+        click.echo(f"trust stores are in {folder}; Ctrl-C ends this")
+    except BaseException:
+        for door in doors:
+            await door.close()
+        raise
+    await stay(doors)
+
+
+def _url(host: str, port: int) -> str:
+    return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
+
+
+def _about(cases: list[Case]) -> str:
+    return f"{cases[0].host}: " + ", ".join(f"{case.store}@{case.time} {case.expected}" for case in cases)
+
+
+# --- a board
+
+
+def _for_board(corpus: Corpus, patterns: tuple[str, ...], device: str, store: str | None) -> tuple[ScenarioFile, ...]:
+    """Return the scenarios that have this store: where none is named, every one that has it."""
+    if not _COLUMN.fullmatch(device):
+        raise InputError.one(f'"{device}" is no name of a column', remedy="lower case, such as acme-gateway-2.1")
+    if device in corpus.clients:
+        raise InputError.one(f'there is a client called "{device}"', remedy="choose another name for the board")
+    if store is None:
+        raise InputError.one("a board has a trust store", remedy="--store NAME, one of the scenario's")
+    files = [file for file in corpus.choose_scenarios(patterns) if file.scenario.slug != SCENARIO]
+    if not patterns:
+        files = [file for file in files if file.scenario.slug != features.SCENARIO and file.scenario.stores.get(store)]
+        if not files:
+            raise InputError.one(f'no scenario has a store "{store}"', remedy="tlslab show SCENARIO lists them")
+    return tuple(files)
+
+
+def _only_host(files: tuple[ScenarioFile, ...]) -> str:
+    hosts = {file.scenario.server.host for file in files}
+    if len(hosts) > 1:
+        found = f"these scenarios have several host names: {', '.join(sorted(hosts))}"
+        raise InputError.one(found, remedy="--host NAME says which one the board asks for")
+    return hosts.pop() if hosts else ""
+
+
+async def _attend(reactor: Any, corpus: Corpus, order: Order, folder: Path, form: str) -> RunRecord:
+    bench = Bench(reactor, corpus, order, ring=KeyRing(default_folder()), say=_say)
+    if write_anchors(folder, bench.anchors):
+        _say("THE ANCHORS HAVE CHANGED since they were last written: flash the board again")
+    begun = time.monotonic()
+
+    def ready(port: int) -> None:
+        _say(f"anchors to flash are in {folder} (PEM, DER and a C header): " + ", ".join(bench.anchors))
+        _say(f"the board is to ask for {order.host} at {order.listen[0]}:{port}; {bench.cases} cases; Ctrl-C ends this")
+        if order.advance == "enter":
+            _say("Enter moves on")
+            threading.Thread(target=_operator, args=(reactor, bench), daemon=True).start()
+
+    def report(record: RunRecord) -> None:
+        write_all(record, order.folder)
+        if form == "table":
+            print_table(record, Console(), folder=order.folder, took=time.monotonic() - begun)
+        else:
+            click.echo(FORMATS[form](record), nl=False)
+
+    return await bench.run(ready=ready, report=report)
+
+
+def _operator(reactor: Any, bench: Bench) -> None:
+    """Hand each line of the standard input to the bench, from a thread: any kind of file can be waited for here."""
+    while True:
+        try:
+            held = os.read(0, 4096)  # unbuffered: sys.stdin's lock would be held when the interpreter ends
+        except OSError:
+            held = b""
+        if not held:
+            reactor.callFromThread(bench.unattended)
+            return
+        for _line in range(held.count(b"\n")):
+            reactor.callFromThread(bench.advance)
