@@ -25,8 +25,9 @@ from lab.errors import InputError
 from lab.flash import write_anchors
 from lab.gallery import Gallery
 from lab.ledger import RunRecord
-from lab.model.scenario import Case
+from lab.model.scenario import Case, Scenario
 from lab.pki.keys import KeyRing, default_folder
+from lab.pki.mint import Minted
 from lab.report import FORMATS, write_all
 from lab.report.table import print_table
 from lab.serve import Door, Visit, minted_for, stay, story_of
@@ -176,28 +177,19 @@ async def _exhibit(
     def visited(visit: Visit[str]) -> None:
         click.echo(f"{story_of(visit, datetime.now(UTC))}  {visit.shown}")
 
-    lines: list[tuple[str, str, str]] = []
     try:
-        for slug, (scenario, minted) in minted_for(
-            (file.scenario for file in files), ring, shift, datetime.now(UTC)
-        ).items():
+        made = minted_for((file.scenario for file in files), ring, shift, datetime.now(UTC))
+        for slug, (scenario, minted) in made.items():
+            _write_stores(folder / slug, minted)
             gallery = Gallery({slug: scenario}, ring, _minted={slug: minted})
-            for store in scenario.stores:
-                (folder / slug).mkdir(parents=True, exist_ok=True)
-                (folder / slug / f"{store}.pem").write_text(minted.anchors_pem(store))
-            cases: dict[str, list[Case]] = {}
-            for case in scenario.cases():
-                cases.setdefault(case.chain, []).append(case)
-            for chain, of_chain in cases.items():
+            for chain, cases in _served(scenario, shift).items():
                 door: Door[str] = Door(reactor, host, visited)
                 doors.append(door)
-                door.show(f"{slug}/{chain}", gallery.exhibit(of_chain[0]))
-                door.open(0 if not port else port + len(doors) - 1)
-                shown = [one for one in of_chain if shift is None or one.time == shift] or of_chain
-                lines.append((_url(host, door.port), f"{slug}/{chain}", _about(shown)))
-        widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
-        for url, name, about in lines:
-            click.echo(f"{url:<{widths[0]}}  {name:<{widths[1]}}  {about}")
+                door.show(f"{slug}/{chain}", gallery.exhibit(cases[0]))
+                door.open(port + len(doors) - 1 if port else 0)
+                click.echo(f"{_url(host, door.port)}  {slug}/{chain}  for {cases[0].host}")
+                for case in cases:
+                    click.echo(f"    {case.name}  {case.expected}")
         click.echo(f"trust stores are in {folder}; Ctrl-C ends this")
     except BaseException:
         for door in doors:
@@ -206,12 +198,26 @@ async def _exhibit(
     await stay(doors)
 
 
+def _served(scenario: Scenario, shift: str | None) -> dict[str, list[Case]]:
+    """Return the cases by chain: those of the time that is now, or all."""
+    cases: dict[str, list[Case]] = {}
+    for case in scenario.cases():
+        if shift in {None, case.time}:
+            cases.setdefault(case.chain, []).append(case)
+    if not cases:
+        file = f"{scenario.slug}/scenario.toml"
+        raise InputError.one(f'no chain is served at "{shift}"', file=file, field="chains")
+    return cases
+
+
+def _write_stores(folder: Path, minted: Minted) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for store in minted.scenario.stores:
+        (folder / f"{store}.pem").write_text(minted.anchors_pem(store))
+
+
 def _url(host: str, port: int) -> str:
     return f"https://[{host}]:{port}/" if ":" in host else f"https://{host}:{port}/"
-
-
-def _about(cases: list[Case]) -> str:
-    return f"{cases[0].host}: " + ", ".join(f"{case.store}@{case.time} {case.expected}" for case in cases)
 
 
 # --- a board

@@ -85,6 +85,14 @@ class Gallery:
             self._anchors[key] = self.minted(case.scenario).anchors_pem(case.store)
         return self._anchors[key]
 
+    def pin(self, case: Case) -> str:
+        """Return the public key, in PEM, by which pinning clients know the server of a case."""
+        scenario = self.scenarios[case.scenario]
+        name = scenario.server.pin or next(iter(scenario.chains.values())).send[0]
+        key = self.minted(case.scenario).certificates[name].public_key()
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return key.public_bytes(serialization.Encoding.PEM, form).decode()
+
     def check(self) -> None:
         """Build every exhibit's TLS context, so that nothing is found wanting in the middle of a run.
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lab.model.client import Deviation
 from lab.model.result import Observation, Observed, Verdict
-from lab.model.scenario import Expect, Expectation
+from lab.model.scenario import Expect, Expectation, Reason
 
-__all__ = ["Judgement", "in_range", "judge", "version_key"]
+__all__ = ["Judgement", "check_of", "in_range", "judge", "version_key"]
 
 _UNDECIDED = {Observed.FAILED, Observed.UNREACHABLE, Observed.CONTRADICTED}
 _FAULTS = {Observed.TIMEOUT, Observed.CRASHED}
@@ -98,6 +98,13 @@ def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noq
     return Judgement(Verdict.PASS)
 
 
+def check_of(reason: Reason | None) -> str:
+    """Return the check that finds a reason: ``host``, ``dates``, or else ``chain``."""
+    if reason is Reason.WRONG_HOST:
+        return "host"
+    return "dates" if reason in {Reason.EXPIRED, Reason.NOT_YET_VALID} else "chain"
+
+
 _WORDS = {
     Observed.TIMEOUT: "did not answer in time",
     Observed.CRASHED: "ended during the probe",
@@ -116,8 +123,12 @@ def judge(
     case: str,
     column: str,
     version: str,
+    cannot: Collection[str] = (),
 ) -> Judgement:
     """Return what an observation means.
+
+    ``cannot`` are the checks (``host``, ``dates``, ``chain``) that the column declares not to make: accepting what
+    such a check would have rejected is open.
 
     ``case`` is the case inside its ``scenario``; ``column`` and ``version`` say which client it was.  A listed
     deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``;
@@ -129,6 +140,8 @@ def judge(
         for deviation in listed:
             if _happened(deviation, observation):
                 return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
+        if plain.verdict is Verdict.EXPOSURE and check_of(expected.reason) in cannot:
+            return Judgement(Verdict.OPEN, f"it declares not to check the {check_of(expected.reason)}")
         for deviation in listed:
             code = f" with code {deviation.code}" if deviation.code else ""
             said = f"{deviation.observation} ({deviation.reason}){code}"

@@ -261,6 +261,7 @@ class _Filling:
             case=case.name,
             column=work.client.name,
             version=said_version(work.state.version) or work.client.column.version,
+            cannot=work.client.cannot,
         )
         cell = Cell(
             scenario=case.scenario,
@@ -295,6 +296,7 @@ class _Filling:
             anchors=self.gallery.anchors(case),
             time=int(case.at.timestamp()),
             timeout_ms=self.settings.timeout_ms,
+            pins=(self.gallery.pin(case),) if session.hello is not None and "pins" in session.hello.can else None,
         )
         lane.show(self.gallery.exhibit(case, work.client.column.min_tls, imposter=imposter))
         begun = self.reactor.seconds()

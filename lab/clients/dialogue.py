@@ -46,7 +46,7 @@ class Dialogue:
         """Return the line for a probe; raise LocalProtocolError unless the client has none to answer."""
         if self.state is not State.IDLE:
             raise LocalProtocolError(f"a probe cannot be sent while {self.state.name}")
-        line = probe.model_dump_json().encode() + b"\n"
+        line = probe.model_dump_json(exclude_none=True).encode() + b"\n"
         if len(line) > MAX_LINE:
             raise LocalProtocolError(f"a probe of {len(line)} bytes is longer than a line may be ({MAX_LINE})")
         self.state = State.PROBING

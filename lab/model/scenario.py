@@ -175,6 +175,9 @@ class ServerSettings(Model):
     """OpenSSL's security level for this scenario's exhibits, where its default is too high."""
     prefer: Literal["server", "client"] = "server"
     """Whose order of ciphers and groups counts."""
+    pin: Name | None = None
+    """The certificate whose public key is what pinning clients know; by default the end-entity certificate of the
+    first chain, which is the one that devices were made with."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)] | None = None
     """Key exchange groups offered, best first; all of them by default."""
 

@@ -51,12 +51,14 @@ class _Checks:
         self.stores = _table(data.get("stores"))
         self.times = _table(data.get("times"))
         self.expect = _table(data.get("expect"))
+        self.server = _table(data.get("server"))
 
     def all(self) -> Iterator[Problem]:
         yield from self.entity_references()
         yield from self.certificate_references()
         yield from self.chain_references()
         yield from self.store_references()
+        yield from self.pin_reference()
         yield from self.expectations()
         yield from self.dead_leaves()
 
@@ -116,6 +118,9 @@ class _Checks:
             yield self.document.problem(loc, found, "give the certificate that date")
         elif _moment(self.certificates[boundary["certificate"]][boundary["end"]]) and self.moment(time) is None:
             yield self.document.problem(loc, f'"{time}" is beyond the years 1 to 9999')
+
+    def pin_reference(self) -> Iterator[Problem]:
+        yield from self.unknown(("server", "pin"), self.server.get("pin"), self.certificates, "certificate")
 
     def store_references(self) -> Iterator[Problem]:
         for name, store in self.stores.items():

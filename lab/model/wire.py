@@ -79,6 +79,8 @@ class Probe(Model):
     """What time it is, in seconds since 1970-01-01T00:00:00Z."""
     timeout_ms: int
     """How long the probe may take, in milliseconds."""
+    pins: tuple[str, ...] | None = None
+    """Public keys in PEM that the client knows its server by; only for a client whose hello ``can`` "pins"."""
 
 
 class Report(_Line):

@@ -15,6 +15,7 @@ _CLIENT_HELLO = 1
 _SERVER_HELLO = 2
 _SERVER_NAME = 0
 _SUPPORTED_VERSIONS = 43
+_KEY_SHARE = 51
 _MAX_RECORD = 2**14
 _MAJOR = 3  # of every version since SSL 3.0
 _HEADER = 5
@@ -40,7 +41,8 @@ class ClientHello:
     ``raw`` is the whole handshake message with its header.  ``versions`` are those of supported_versions (without
     GREASE, in the client's order) or else legacy_version alone, which is then the highest one.  ``clock`` is
     gmt_unix_time, the first four bytes of the random (RFC 5246 section 7.4.1.2).  ``sslv2`` marks the old compatible
-    form (RFC 5246 appendix E.2), which has neither a name nor extensions.  A malformed message leaves the fields
+    form (RFC 5246 appendix E.2), which has neither a name nor extensions.  ``shares`` are the groups of the key shares
+    (RFC 8446 section 4.2.8), without GREASE.  A malformed message leaves the fields
     behind its fault empty.
     """
 
@@ -50,6 +52,7 @@ class ClientHello:
     ciphers: tuple[int, ...] = ()
     clock: int | None = None
     sslv2: bool = False
+    shares: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def _parse(raw: bytes) -> ClientHello:
     name: str | None = None
     versions: tuple[str, ...] = ()
     ciphers: tuple[int, ...] = ()
+    shares: tuple[int, ...] = ()
     try:
         fields.take(4)
         versions = (version_name(fields.number(2)),)
@@ -149,9 +153,19 @@ def _parse(raw: bytes) -> ClientHello:
             versions = tuple(version_name(number) for number in listed if not _is_grease(number))
         if (named := extensions.get(_SERVER_NAME)) is not None:
             name = _server_name(named)
+        shares = _shares(extensions.get(_KEY_SHARE))
     except _Short:
         pass
-    return ClientHello(raw, name, versions, ciphers, clock)
+    return ClientHello(raw, name, versions, ciphers, clock, shares=shares)
+
+
+def _shares(extension: bytes | None) -> tuple[int, ...]:
+    groups = []
+    shares = _Fields(_Fields(extension).vector(2)) if extension else _Fields(b"")
+    while shares:
+        groups.append(shares.number(2))
+        shares.vector(2)
+    return tuple(group for group in groups if not _is_grease(group))
 
 
 def _parse_v2(raw: bytes) -> ClientHello:

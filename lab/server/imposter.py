@@ -30,6 +30,8 @@ with warnings.catch_warnings():
 __all__ = ["ImposterConnection"]
 
 _VERSIONS: dict[TlsVersion, tuple[int, int]] = {"1.0": (3, 1), "1.1": (3, 2), "1.2": (3, 3), "1.3": (3, 4)}
+_GROUPS = {0x0017, 0x0018, 0x0019, 0x001D, 0x001E}
+"""secp256r1, secp384r1, secp521r1, x25519, x448: what tlslite-ng agrees on keys with (RFC 8446 section 4.2.7)."""
 _HASHES = ["sha256", "sha384", "sha512", "sha1"]
 
 
@@ -75,9 +77,20 @@ class _WrongKey:
         return len(self._key)
 
 
-def _settings(exhibit: Exhibit) -> Any:
+def _highest(exhibit: Exhibit, record: Record) -> TlsVersion:
+    """Return the highest version to speak.
+
+    A TLS 1.3 client none of whose key shares tlslite-ng knows would be asked for another hello, and tlslite-ng 0.8.2
+    refuses one whose extensions came in another order: so it is met with TLS 1.2, which proves the key as well.
+    """
+    shares = record.hello.shares if record.hello is not None else ()
+    strange = bool(shares) and not _GROUPS & set(shares)
+    return "1.2" if strange and exhibit.max_tls == "1.3" and exhibit.min_tls != "1.3" else exhibit.max_tls
+
+
+def _settings(exhibit: Exhibit, record: Record) -> Any:
     settings = HandshakeSettings()
-    settings.minVersion, settings.maxVersion = _VERSIONS[exhibit.min_tls], _VERSIONS[exhibit.max_tls]
+    settings.minVersion, settings.maxVersion = _VERSIONS[exhibit.min_tls], _VERSIONS[_highest(exhibit, record)]
     settings.versions = [version for version in settings.versions if version <= settings.maxVersion]
     settings.keyExchangeNames = ["ecdhe_ecdsa", "ecdhe_rsa", "dhe_rsa"]  # those in which the server signs
     settings.ecdsaSigHashes = settings.rsaSigHashes = list(_HASHES)
@@ -92,7 +105,7 @@ def _protocols(exhibit: Exhibit, record: Record) -> list[bytearray] | None:
     Under TLS 1.3 tlslite-ng 0.8.2 fails over a client's protocols where it has none itself: it gets one that nobody
     offers.  Before TLS 1.3 it would end the handshake over that one.
     """
-    newest = exhibit.max_tls == "1.3" and record.hello is not None and "1.3" in record.hello.versions
+    newest = _highest(exhibit, record) == "1.3" and record.hello is not None and "1.3" in record.hello.versions
     return [bytearray(b"tlslab")] if newest else None
 
 
@@ -115,7 +128,7 @@ class _Tls:
         key = _WrongKey(parsePEMKey(exhibit.wrong_key_pem.decode(), private=True), record)
         chain = X509CertChain([_certificate(der) for der in exhibit.chain])
         self._handshake: Iterator[Any] = self._tls.handshakeServerAsync(
-            certChain=chain, privateKey=key, settings=_settings(exhibit), alpn=_protocols(exhibit, record)
+            certChain=chain, privateKey=key, settings=_settings(exhibit, record), alpn=_protocols(exhibit, record)
         )
         self._reading: Iterator[Any] | None = None
         self._failed = False
