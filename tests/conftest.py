@@ -30,7 +30,7 @@ def running_reactor() -> Iterator[Any]:
 
     The children's signal reaches the main thread only, so it is handed on from here: ``spawnProcess`` works.
     """
-    from twisted.internet import reactor  # noqa: PLC0415 - importing it installs it
+    from twisted.internet import reactor, tcp  # noqa: PLC0415 - importing it installs it
 
     running = threading.Event()
     reactor.callWhenRunning(running.set)
@@ -42,6 +42,10 @@ def running_reactor() -> Iterator[Any]:
     signal.signal(signal.SIGCHLD, before)
     reactor.callFromThread(reactor.stop)
     thread.join(PATIENCE)
+    # Twisted keeps a descriptor for the day when there are none, and never closes it.
+    reserved = tcp._reservedFD._fileDescriptor
+    if reserved is not None:
+        reserved.close()
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_a_probe_is_answered():
     dialogue = Dialogue()
     (hello,) = dialogue.receive(HELLO)
     assert hello.version == "X 1"
-    assert json.loads(dialogue.send_probe(PROBE)) == PROBE.model_dump()
+    assert json.loads(dialogue.send_probe(PROBE)) == PROBE.model_dump(exclude_none=True)
     (report,) = dialogue.receive(REPORT)
     assert (report.id, report.code, report.reason) == ("17", "10", "expired")
     assert dialogue.state is State.IDLE
