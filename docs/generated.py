@@ -14,6 +14,7 @@ import click
 
 from lab.cli import main
 from lab.corpus import Corpus, ScenarioFile
+from lab.model.client import ClientManifest
 from lab.pki.second import BEYOND
 from lab.report.words import MEANINGS
 from lab.schemas import schemas
@@ -136,7 +137,30 @@ def _beyond() -> str:
     return "\n".join(["| where | why it has no opinion |", "|---|---|", *rows])
 
 
+def _fleet() -> str:
+    """Return a table a stack, with its columns, and above each what the manifest says of the stack."""
+    homes = {client.home.folder: client.home for client in Corpus().clients.values()}
+    return "\n\n".join(_stack(home.manifest) for home in homes.values())
+
+
+def _stack(manifest: ClientManifest) -> str:
+    rows = [
+        f"| `{one.name}` | {_line(one.reports)} | {one.suite or ', '.join(one.platforms) or 'any'} | {_line(one.why)} |"
+        for one in manifest.columns
+    ]
+    groups = ", ".join(f"`{group}`" for group in manifest.groups)
+    return "\n\n".join(
+        [
+            f"## {manifest.title}",
+            _line(manifest.summary),
+            f"Clock: {manifest.clock}." + (f" Groups: {groups}." if groups else ""),
+            "\n".join(["| column | the library says | from | |", "|---|---|---|---|", *rows]),
+        ]
+    )
+
+
 _WRITERS: dict[str, Callable[..., str]] = {
+    "fleet": _fleet,
     "help": _help,
     "schema": _schema,
     "catalogue": _catalogue,
