@@ -163,12 +163,12 @@ static bool run(char **words, char **environment, int64_t deadline, char output[
 {
 	char rest[4096];
 	size_t have = 0;
-	bool ended = false;
-	int fd = -1;
+	bool ended = false, enough = false;
+	int fd = -1, ignored;
 	pid_t pid = spawn(words, environment, &fd);
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
 
-	*status = 127 << 8;
+	*status = pid > 0 ? 0 : 127 << 8;
 	while (pid > 0) {
 		int64_t left = deadline - kit_now_ms();
 		ssize_t got = -1;
@@ -176,8 +176,14 @@ static bool run(char **words, char **environment, int64_t deadline, char output[
 		/* A program may close its output before it ends, or leave it to a child: so both are looked at. */
 		if (left > 0 && poll(&ready, 1, ended ? 0 : ready.fd < 0 ? 1 : 10) > 0)
 			got = have < OUTPUT_MAX ? read(fd, output + have, OUTPUT_MAX - have) : read(fd, rest, sizeof rest);
-		if (got > 0)
-			have += have < OUTPUT_MAX ? (size_t)got : 0;
+		if (got > 0 && have < OUTPUT_MAX) {
+			have += (size_t)got;
+			output[have] = '\0';
+			if (rules_enough(&rules, output)) {
+				enough = true;
+				break;
+			}
+		}
 		if (got == 0 && ready.fd >= 0)
 			ready.fd = -1;
 		if (got <= 0 && ended)
@@ -189,13 +195,13 @@ static bool run(char **words, char **environment, int64_t deadline, char output[
 	}
 	if (pid > 0) {
 		kill(-pid, SIGKILL);
-		while (!ended && waitpid(pid, status, 0) < 0 && errno == EINTR)
+		while (!ended && waitpid(pid, enough ? &ignored : status, 0) < 0 && errno == EINTR)
 			;
 		faketime_forget(pid);
 	}
 	output[have] = '\0';
 	close(fd);
-	return ended || pid < 0;
+	return ended || enough || pid < 0;
 }
 
 /* What a program says must not tell one probe from another: its folder and its port come back as placeholders. */
@@ -238,6 +244,7 @@ static void judge(const char *dir, const struct kit_probe *probe, struct kit_con
 		kit_fail(report, KIT_HARNESS, "", "libfaketime does not fake the time");
 	} else if (!run(words, environment, conn->deadline, output, &status)) {
 		conn->expired = true;
+		fprintf(stderr, "%s\n", output);
 		kit_fail(report, KIT_HANDSHAKE, "timeout", "");
 	} else if (WIFSIGNALED(status)) {
 		/* A crash of the program is ours, so that the lab names it. */

@@ -35,6 +35,12 @@ static bool read_verdict(const char *text, struct verdict *verdict)
 	return true;
 }
 
+/* Whether the program has said all that is to be known. */
+bool rules_enough(const struct rules *rules, const char *output)
+{
+	return rules->has_until && regexec(&rules->until, output, 0, NULL, 0) == 0;
+}
+
 bool rules_take(struct rules *rules, const char *name, const char *value)
 {
 	const char *equals = strrchr(value, '=');
@@ -43,6 +49,8 @@ bool rules_take(struct rules *rules, const char *name, const char *value)
 
 	if (strcmp(name, "--drop") == 0 && rules->drop_count < RULES_MAX)
 		return regcomp(&rules->drops[rules->drop_count++], value, REG_EXTENDED | REG_NEWLINE) == 0;
+	if (strcmp(name, "--until") == 0)
+		return rules->has_until = regcomp(&rules->until, value, REG_EXTENDED | REG_NEWLINE | REG_NOSUB) == 0;
 	if (equals == NULL || equals == value)
 		return false;
 	left = strndup(value, (size_t)(equals - value));

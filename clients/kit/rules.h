@@ -2,6 +2,7 @@
  *
  *   --exit STATUS=OUTCOME[:WORD...]    what this exit status means; `output` as OUTCOME leaves it to the rules below
  *   --match REGEX=OUTCOME[:WORD...]    what it means when this POSIX extended expression matches a line of output
+ *   --until REGEX                      the program is ended when its output matches, as if with status 0
  *   --drop REGEX                       what is left out of the output first: a time of day, say
  *
  * OUTCOME is accepted, rejected, unsupported or failed.  A WORD is a stage, a reason, or else a code; without one the
@@ -34,10 +35,12 @@ struct rules {
 		regex_t regex;
 		struct verdict verdict;
 	} matches[RULES_MAX];
-	regex_t drops[RULES_MAX];
+	regex_t drops[RULES_MAX], until;
+	bool has_until;
 	size_t exit_count, match_count, drop_count;
 };
 
+bool rules_enough(const struct rules *rules, const char *output);
 bool rules_take(struct rules *rules, const char *name, const char *value);
 void rules_apply(const struct rules *rules, int status, char *output, struct kit_report *report);
 

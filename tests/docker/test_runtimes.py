@@ -20,14 +20,17 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def essence(document):
-    """Return what must not depend on the runtime: version by column; observation, code, text and reason by cell."""
+    """Return what must not depend on the runtime: version by column; observation, code, text and reason by cell.
+
+    An unsupported cell quotes the probe that showed the lack.  Its code is left out: compose's lab has keys of its own,
+    and BearSSL's code for a key of a type that it does not know depends on the key's bytes.
+    """
     versions = {one["name"]: (one["version"], one["controls"]) for one in document["clients"]}
-    cells = {
-        (cell["scenario"], cell["case"], cell["client"]): tuple(
-            cell[field] for field in ("observed", "stage", "code", "text", "reason", "tls", "verdict")
-        )
-        for cell in document["cells"]
-    }
+    cells = {}
+    for cell in document["cells"]:
+        fields = ["observed", "stage", "reason", "tls", "verdict"]
+        fields += [] if cell["observed"] == "unsupported" else ["code", "text"]
+        cells[cell["scenario"], cell["case"], cell["client"]] = tuple(cell[field] for field in fields)
     return versions, cells
 
 
