@@ -9,6 +9,7 @@ import java.io.OutputStream;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,9 +34,9 @@ public final class Driver {
         hello.put("v", 1L);
         hello.put("client", "java");
         hello.put("version", System.getProperty("java.version"));
-        hello.put("clock", "native");
+        hello.put("clock", Probe.sunX509 ? "faketime" : "native");
         hello.put("can", can);
-        hello.put("options", new ArrayList<>());
+        hello.put("options", Probe.sunX509 ? Collections.singletonList("sunx509") : new ArrayList<>());
         if (column != null) {
             hello.put("column", column);
             hello.put("token", token);
@@ -156,7 +157,11 @@ public final class Driver {
                 return usage(arguments[i] + ": needs a value, or is not known");
             }
             if (arguments[i].equals("--option")) {
-                return usage("unknown option: " + arguments[i + 1]);
+                if (!arguments[i + 1].equals("sunx509")) {
+                    return usage("unknown option: " + arguments[i + 1]);
+                }
+                Probe.sunX509 = true;
+                continue;
             }
             if (!arguments[i].matches("--(dial|token|column)")) {
                 return usage("unknown argument: " + arguments[i]);

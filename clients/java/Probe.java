@@ -7,6 +7,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
+import java.security.KeyStore;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.PKIXBuilderParameters;
@@ -27,6 +28,9 @@ import javax.net.ssl.TrustManagerFactory;
 
 /** One connection, with a context of its own; its report. */
 final class Probe {
+    /** Whether the older trust manager, SunX509, verifies instead of PKIX. */
+    static boolean sunX509;
+
     private static final int BODY_MAX = 1 << 20;
     private static final int HEAD_MAX = 16384;
     private static final Pattern LENGTH = Pattern.compile("\r\nContent-Length: *([0-9]{1,7})\r\n", Pattern.CASE_INSENSITIVE);
@@ -95,7 +99,7 @@ final class Probe {
         }
     }
 
-    /** The platform's PKIX trust manager with the given anchors and date; null where there are no anchors. */
+    /** A context that trusts the given anchors; null where PKIX has none, and said so. */
     private SSLContext context(Request request) throws GeneralSecurityException {
         Set<TrustAnchor> anchors = new LinkedHashSet<>();
         InputStream pem = new ByteArrayInputStream(request.anchors.getBytes(StandardCharsets.ISO_8859_1));
@@ -105,6 +109,10 @@ final class Probe {
         if (anchors.isEmpty() && !request.anchors.isEmpty()) {
             throw new CertificateException("no anchor can be read");
         }
+        return sunX509 ? simple(anchors) : pkix(anchors, request);
+    }
+
+    private SSLContext pkix(Set<TrustAnchor> anchors, Request request) throws GeneralSecurityException {
         PKIXBuilderParameters pkix;
         try {
             pkix = new PKIXBuilderParameters(anchors, null);
@@ -117,6 +125,27 @@ final class Probe {
         report.put("clock", pkix.getDate().getTime() / 1000);
         TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
         factory.init(new CertPathTrustManagerParameters(pkix));
+        return with(factory);
+    }
+
+    /** SunX509 takes a key store and goes by the system's clock, which is frozen for it. */
+    private SSLContext simple(Set<TrustAnchor> anchors) throws GeneralSecurityException {
+        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+        try {
+            store.load(null, null);
+        } catch (IOException error) {
+            throw new GeneralSecurityException(error);
+        }
+        for (TrustAnchor anchor : anchors) {
+            store.setCertificateEntry("anchor-" + store.size(), anchor.getTrustedCert());
+        }
+        report.put("clock", System.currentTimeMillis() / 1000);
+        TrustManagerFactory factory = TrustManagerFactory.getInstance("SunX509");
+        factory.init(store);
+        return with(factory);
+    }
+
+    private static SSLContext with(TrustManagerFactory factory) throws GeneralSecurityException {
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(null, factory.getTrustManagers(), null);
         return context;

@@ -76,6 +76,9 @@ final class Reasons {
         }
         // Host name and end-entity checks have no class of their own, but a place.
         String place = place(error);
+        if (place.equals("SimpleValidator") && error.getMessage().startsWith("No trusted certificate")) {
+            return new Reasons("unknown-ca", error, place); // SunX509's ValidatorException.T_NO_TRUST_ANCHOR
+        }
         switch (place) {
             case "HostnameChecker": return new Reasons("wrong-host", error, place);
             case "EndEntityChecker": return new Reasons("wrong-usage", error, place);
