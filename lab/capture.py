@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.internet.task import deferLater
 
 from lab.errors import InputError, LabError
 
 __all__ = ["Capture"]
 
 _READY = b"listening on"
+_LOOKS, _LOOK_S = 100, 0.05
 
 
 class Capture(ProcessProtocol):
@@ -23,7 +27,9 @@ class Capture(ProcessProtocol):
 
     transport: Any = None  # zope's interfaces mean nothing to a type checker
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: Any, path: Path) -> None:
+        self._reactor = reactor
+        self._path = path
         self._said = b""
         self._ready: Deferred[None] = Deferred()
         self._ended: Deferred[None] = Deferred()
@@ -37,7 +43,7 @@ class Capture(ProcessProtocol):
         program = shutil.which("tcpdump") or shutil.which("tcpdump", path="/usr/sbin:/sbin")
         if program is None:
             raise InputError.one("there is no tcpdump", field="--pcap", remedy="apt-get install tcpdump")
-        capture = cls()
+        capture = cls(reactor, path)
         # Without immediate mode the last packets may still be in the kernel when it is told to stop.
         arguments = [program, "-i", "any", "--immediate-mode", "-U", "-n", "-w", str(path), "tcp"]
         reactor.spawnProcess(capture, program, arguments, env={})
@@ -55,7 +61,22 @@ class Capture(ProcessProtocol):
         self._ended.callback(None)
 
     async def stop(self) -> None:
-        """End the capture; return when the file is whole."""
+        """End the capture; return when the file is whole.
+
+        tcpdump writes no more once it is told to stop, whatever is still on its way to it.  So a last connection sends
+        a mark, and what came before the mark is in the file when the mark is.
+        """
+        mark = secrets.token_hex(16).encode()
+        port = self._reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
+        here = TCP4ClientEndpoint(self._reactor, "127.0.0.1", port.getHost().port)
+        last = await connectProtocol(here, Protocol())  # type: ignore[no-untyped-call]
+        last.transport.write(b"the capture ends here " + mark)
+        for _ in range(_LOOKS):
+            if mark in self._path.read_bytes():
+                break
+            await deferLater(self._reactor, _LOOK_S)
+        last.transport.abortConnection()
+        await port.stopListening()
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("INT")
         await self._ended

@@ -14,7 +14,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, BuildError, DockerException, ImageNotFound, NotFound
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.protocol import Protocol
 from twisted.internet.threads import deferToThread
 
@@ -107,6 +107,7 @@ class ContainerRuntime:
         self._gateway = ""
         self._images: dict[str, str] = {}
         self._sessions: set[Session] = set()
+        self._working: set[Deferred[Any]] = set()
         self._count = 0
 
     @property
@@ -117,10 +118,24 @@ class ContainerRuntime:
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Clear away what a killed lab left, make the network, and build the images that are not there."""
         if self._network is None:
-            await deferToThread(self._open_network)
+            await self._in_thread(self._open_network)
         built = await in_parallel(self._reactor, self._image, clients, build_key)
         self._images = {name: one for name, one in built.items() if isinstance(one, str)}
         return {name: Ready(one.rpartition(":")[2]) if isinstance(one, str) else one for name, one in built.items()}
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do what blocks in a thread.  Who waits may be cancelled; the thread cannot, and ``close`` waits for it."""
+        working = deferToThread(work, *arguments)
+        waiting: Deferred[Any] = Deferred(lambda _cancelled: None)
+        self._working.add(working)
+
+        def done(result: Any) -> None:
+            self._working.discard(working)
+            if not waiting.called:
+                waiting.callback(result)
+
+        working.addBoth(done)
+        return await waiting
 
     def _open_network(self) -> None:
         try:
@@ -201,7 +216,7 @@ class ContainerRuntime:
         self._count += 1
         name = f"tlslab-{self._run}-{re.sub(r'[^A-Za-z0-9_.-]', '-', client.name)}-{self._count}"
         try:
-            container, attached = await deferToThread(self._launch, client, image, name)
+            container, attached = await self._in_thread(self._launch, client, image, name)
         except (DockerException, OSError) as error:
             raise ClientError(client.name, f"its container does not start: {error}") from error
         protocol = _Attached(self._reactor, self._gateway, lambda: _remove(container))
@@ -249,6 +264,7 @@ class ContainerRuntime:
 
     async def close(self) -> None:
         """Remove every container of ours and the network, and wait until they are gone."""
+        await DeferredList(list(self._working))
         sessions = list(self._sessions)
         for session in sessions:
             session.kill()
