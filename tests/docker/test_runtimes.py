@@ -63,7 +63,7 @@ def test_a_killed_lab_s_containers_are_cleared_away_by_the_next(engine, tlslab, 
     """After kill -9 containers and network stay; the next run removes them by their label, before it starts its own."""
     command = [
         *(sys.executable, "-m", "lab", "--scenarios", str(DATA / "scenarios"), "--clients", str(DATA / "clients")),
-        *("run", "rogue-town", "--client", "rogue-1+hang", "--runtime", "docker", "--timeout", "60"),
+        *("run", "rogue-town", "--client", "rogue-1+hang", "--runtime", "docker", "--timeout", "60", "--jobs", "4"),
         *("--output", str(tmp_path)),
     ]
     lab = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -83,7 +83,7 @@ def test_ctrl_c_leaves_no_container(engine, environment, tmp_path):
     """An interrupted lab removes its containers and its network before it ends."""
     command = [
         *(sys.executable, "-m", "lab", "--scenarios", str(DATA / "scenarios"), "--clients", str(DATA / "clients")),
-        *("run", "rogue-town", "--client", "rogue-1+hang", "--runtime", "docker", "--timeout", "60"),
+        *("run", "rogue-town", "--client", "rogue-1+hang", "--runtime", "docker", "--timeout", "60", "--jobs", "4"),
         *("--output", str(tmp_path)),
     ]
     lab = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -95,7 +95,9 @@ def test_ctrl_c_leaves_nothing_behind(started, tmp_path):
 
 def test_the_next_run_clears_away_what_a_killed_lab_left(tlslab, started, tmp_path):
     """A client that hangs survives its killed lab; the next run ends it, by the mark in its environment."""
-    process, _ledger = started(tmp_path, "rogue-town", "--client", "rogue-1+hang", "--timeout", "60", cells=1)
+    process, _ledger = started(
+        tmp_path, "rogue-town", "--client", "rogue-1+hang", "--timeout", "60", "--jobs", "4", cells=1
+    )
     process.send_signal(signal.SIGKILL)
     process.wait(30)
     tlslab("run", "rogue-town", "--client", "rogue-1+honest", "--runtime", "process", "--output", str(tmp_path))
