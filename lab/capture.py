@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import Factory, ProcessProtocol, Protocol
+from twisted.internet.protocol import ClientCreator, Factory, ProcessProtocol, Protocol
 from twisted.internet.task import deferLater
 
 from lab.errors import InputError, LabError
@@ -68,8 +67,7 @@ class Capture(ProcessProtocol):
         """
         mark = secrets.token_hex(16).encode()
         port = self._reactor.listenTCP(0, Factory.forProtocol(Protocol), interface="127.0.0.1")
-        here = TCP4ClientEndpoint(self._reactor, "127.0.0.1", port.getHost().port)
-        last = await connectProtocol(here, Protocol())  # type: ignore[no-untyped-call]
+        last = await ClientCreator(self._reactor, Protocol).connectTCP("127.0.0.1", port.getHost().port)
         last.transport.write(b"the capture ends here " + mark)
         for _ in range(_LOOKS):
             if mark in self._path.read_bytes():
