@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from lab.clients.controls import SCENARIO as CONTROLS
 from lab.clients.features import SCENARIO as FEATURES
@@ -53,3 +54,20 @@ def test_old_clients_are_met_below_the_default_only(gallery, cases):
     assert gallery.exhibit(cases["good"], "1.0").min_tls == "1.0"
     assert gallery.exhibit(cases["good"], "1.0", imposter=True).min_tls == "1.0"
     assert gallery.exhibit(cases["tls-1-3"], "1.0").min_tls == "1.3"
+
+
+def test_a_pin_is_the_key_that_devices_were_made_with(tmp_path):
+    """By default the first chain's end-entity certificate is pinned, else the one that the scenario names."""
+    scenario = Corpus().scenarios["letsencrypt-2021"].scenario
+    quick = {name: entity.model_copy(update={"key": "ec256"}) for name, entity in scenario.entities.items()}
+    ring = KeyRing(tmp_path / "keys")
+    plain = scenario.model_copy(update={"slug": "pins", "entities": quick})
+    named = plain.model_copy(update={"server": scenario.server.model_copy(update={"pin": "r3"})})
+    case = next(one for one in plain.cases())
+    pins = {}
+    for what, chosen in (("site", plain), ("r3", named)):
+        shown = Gallery({"pins": chosen}, ring)
+        pins[what] = shown.pin(case)
+        key = shown.minted("pins").certificates[what].public_key()
+        assert serialization.load_pem_public_key(pins[what].encode()) == key
+    assert pins["site"] != pins["r3"]

@@ -215,3 +215,46 @@ def test_no_range(comparisons: str) -> None:
     """A comparison without its sign or version is an error, not a range that never holds."""
     with pytest.raises(ValueError, match="is no comparison"):
         in_range("2", comparisons)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cannot", "verdict"),
+    [
+        (Reason.WRONG_HOST, {"host"}, Verdict.OPEN),
+        (Reason.EXPIRED, {"dates"}, Verdict.OPEN),
+        (Reason.NOT_YET_VALID, {"dates"}, Verdict.OPEN),
+        (Reason.UNKNOWN_CA, {"chain"}, Verdict.OPEN),
+        (None, {"chain"}, Verdict.OPEN),
+        (Reason.WRONG_HOST, {"dates", "chain"}, Verdict.EXPOSURE),
+        (Reason.EXPIRED, {"host", "chain"}, Verdict.EXPOSURE),
+        (Reason.UNKNOWN_CA, {"host", "dates"}, Verdict.EXPOSURE),
+    ],
+)
+def test_a_check_that_is_declared_missing(reason: Reason | None, cannot: set[str], verdict: Verdict) -> None:
+    """Accepting is open only where the very check that would have rejected is declared missing."""
+    expected = Expectation(expect=Expect.REJECT, reason=reason)
+    said = judge(
+        observation(Observed.ACCEPTED),
+        expected,
+        (),
+        scenario="letsencrypt-2021",
+        case="long+both@after",
+        column="bearssl-0.6+pin-key",
+        version="0.6",
+        cannot=cannot,
+    )
+    assert said.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "verdict"),
+    [
+        (("*", "!*+trusted-first"), "openssl-1.0.2q", Verdict.KNOWN),
+        (("*", "!*+trusted-first"), "openssl-1.0.2q+trusted-first", Verdict.OUTAGE),
+        (("!*+trusted-first",), "openssl-1.0.2q", Verdict.OUTAGE),
+    ],
+)
+def test_columns_that_are_taken_out(columns: tuple[str, ...], column: str, verdict: Verdict) -> None:
+    """A glob that begins with ! takes columns out, and by itself covers none."""
+    listed = deviation(columns=columns)
+    assert judged(observation(Observed.REJECTED), expectation(Expect.ACCEPT), listed, column=column).verdict is verdict

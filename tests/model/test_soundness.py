@@ -240,3 +240,11 @@ def test_everything_at_once(tmp_path: Path) -> None:
         (26, "expect.long.old.late"),
         (27, "expect.long.empty.late"),
     }
+
+
+def test_a_pin_that_is_no_certificate(tmp_path: Path) -> None:
+    """A pinned certificate that does not exist is named, with the one that was meant."""
+    (problem,) = problems_of(tmp_path, ('host = "shop.example"', 'host = "shop.example"\npin = "sit"'))
+    assert problem.field == "server.pin"
+    assert 'no certificate is called "sit"' in problem.found
+    assert '"site"' in problem.remedy

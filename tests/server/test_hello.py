@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
 from lab.server.hello import LIMIT, HelloReader, Progress, read_server_hello, version_name
 
@@ -139,3 +140,19 @@ def test_versions_without_a_name_are_written_as_numbers():
     """A version that nobody has defined is shown as its number."""
     assert version_name(0x7F1C) == "0x7f1c"
     assert version_name(0x0304) == "1.3"
+
+
+def test_key_shares_of_a_real_client():
+    """The groups of a client's key shares are read, in its order, and GREASE is not among them."""
+    connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+    connection.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        connection.do_handshake()
+    hello = feed_all(connection.bio_read(65536), 1000).hello
+    assert 0x001D in hello.shares  # x25519
+    assert set(hello.shares) <= {0x0017, 0x0018, 0x0019, 0x001D, 0x001E, 0x11EB, 0x11EC, 0x11ED}
+
+
+def test_a_hello_without_key_shares_has_none(wire):
+    """Before TLS 1.3 there are no key shares."""
+    assert feed_all(wire.records(wire.hello()), 1000).hello.shares == ()

@@ -10,6 +10,9 @@ from OpenSSL import SSL
 
 from lab.pki.keys import KeyRing
 from lab.server.exhibit import Exhibit
+from lab.server.hello import ClientHello
+from lab.server.imposter import _highest
+from lab.server.witness import Record
 
 LEAVES = ["rsa2048", "ec256", "ec384", "ed25519"]
 
@@ -102,3 +105,20 @@ def test_an_endless_handshake_is_ended(make_lane, imposters, wire):
         raw.sendall(b"\x16\x03\x01")
         wire.read_all(raw.recv)
         assert lane.settled().closed == "deadline"
+
+
+@pytest.mark.parametrize(
+    ("shares", "lowest", "spoken"),
+    [
+        ((0x11EC,), "1.2", "1.2"),  # X25519MLKEM768 alone: tlslite-ng knows no such group
+        ((0x11EC, 0x001D), "1.2", "1.3"),
+        ((0x0017,), "1.2", "1.3"),
+        ((), "1.2", "1.3"),
+        ((0x11EC,), "1.3", "1.3"),
+    ],
+)
+def test_who_shares_no_known_key_is_met_below_tls_1_3(imposters, shares, lowest, spoken):
+    """A client whose key shares are all unknown is spoken to in TLS 1.2, where the exhibit allows it."""
+    record = Record((), 0.0)
+    record.hello = ClientHello(b"", versions=("1.3", "1.2"), shares=shares)
+    assert _highest(dataclasses.replace(imposters["ec256"], min_tls=lowest), record) == spoken
