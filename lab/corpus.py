@@ -235,11 +235,6 @@ class Corpus:
                 groups.setdefault(group, []).append(name)
         return [self.clients[name] for name in _choose(patterns, self.clients, groups, "client")]
 
-    @property
-    def deviations(self) -> dict[str, tuple[Deviation, ...]]:
-        """Known deviations by column."""
-        return {name: client.home.deviations for name, client in self.clients.items()}
-
 
 def _choose(patterns: Iterable[str], names: Iterable[str], groups: dict[str, list[str]], what: str) -> list[str]:
     wanted = list(patterns)

@@ -152,7 +152,7 @@ def test_what_a_client_cannot(alone: Path) -> None:
     first, second = corpus.clients.values()
     assert isinstance(first, Client)
     assert [sorted(first.cannot), sorted(second.cannot)] == [["dates"], ["dates", "host"]]
-    assert [one.case for one in corpus.deviations["openssl-1.1.1w"]] == ["long+both@after"]
+    assert [one.case for one in corpus.clients["openssl-1.1.1w"].home.deviations] == ["long+both@after"]
 
 
 def test_a_column_twice(alone: Path) -> None:
