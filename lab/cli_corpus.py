@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lab.corpus import Corpus, ScenarioFile
 from lab.errors import InputError, did_you_mean
+from lab.expectation import expected
 from lab.lint import lint as find_problems
 from lab.model.scenario import Case
 from lab.pki.keys import KeyRing, default_folder
@@ -82,10 +83,12 @@ def mint(ctx: click.Context, case: str, output: Path) -> None:
     chosen = cases[name]
     minted = mint_scenario(file.scenario, KeyRing(default_folder()))
     output.mkdir(parents=True, exist_ok=True)
-    _write(output / "chain.pem", minted.chain_pem(chosen.chain), 0o644)
-    _write(output / "key.pem", minted.chain_key_pem(chosen.chain), 0o600)
-    _write(output / "anchors.pem", minted.anchors_pem(chosen.store).encode(), 0o644)
-    click.echo(f"{case}: {chosen.expected} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}")
+    _write(output / "chain.pem", minted.pem(chosen.send), 0o644)
+    _write(output / "key.pem", minted.key_of(chosen.send[0]), 0o600)
+    _write(output / "anchors.pem", minted.pem(chosen.trust), 0o644)
+    click.echo(
+        f"{case}: {expected(chosen, minted)} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}"
+    )
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

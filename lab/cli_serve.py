@@ -189,7 +189,7 @@ async def _exhibit(
                 door.open(port + len(doors) - 1 if port else 0)
                 click.echo(f"{_url(host, door.port)}  {slug}/{chain}  for {cases[0].host}")
                 for case in cases:
-                    click.echo(f"    {case.name}  {case.expected}")
+                    click.echo(f"    {case.name}  {gallery.expected(case)}")
         click.echo(f"trust stores are in {folder}; Ctrl-C ends this")
     except BaseException:
         for door in doors:
@@ -212,8 +212,8 @@ def _served(scenario: Scenario, shift: str | None) -> dict[str, list[Case]]:
 
 def _write_stores(folder: Path, minted: Minted) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for store in minted.scenario.stores:
-        (folder / f"{store}.pem").write_text(minted.anchors_pem(store))
+    for store, names in minted.scenario.stores.items():
+        (folder / f"{store}.pem").write_bytes(minted.pem(names))
 
 
 def _url(host: str, port: int) -> str:

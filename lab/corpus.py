@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.metadata import entry_points
@@ -26,6 +26,8 @@ from lab.model.scenario import (
     ServerSettings,
 )
 from lab.model.soundness import scenario_problems
+from lab.model.template import write_out
+from lab.model.variants import ChainChange, Remedy, StoreChange, WireFault
 
 __all__ = ["Client", "ClientFolder", "Corpus", "ScenarioFile", "home", "load_client", "load_scenario"]
 
@@ -96,31 +98,44 @@ def _folders(kind: str, given: Sequence[Path]) -> list[Path]:
     return list(seen)
 
 
+_MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
+    (): Scenario,
+    ("server",): ServerSettings,
+    ("entities", "*"): Entity,
+    ("certificates", "*"): Certificate,
+    ("certificates", "*", "name_constraints"): NameConstraints,
+    ("chains", "*"): Chain,
+    ("expect", "*", "*", "*"): Expectation,
+    ("remedies", "*"): Remedy,
+    ("remedies", "*", "store"): StoreChange,
+    ("remedies", "*", "chain"): ChainChange,
+    ("faults", "*"): WireFault,
+}
+
+
 def _scenario_model_at(loc: tuple[str | int, ...]) -> type[BaseModel] | None:
-    named: dict[str, type[BaseModel]] = {"entities": Entity, "certificates": Certificate, "chains": Chain}
-    match loc:
-        case ():
-            return Scenario
-        case ("server",):
-            return ServerSettings
-        case ("expect", _, _, _):
-            return Expectation
-        case ("certificates", _, "name_constraints"):
-            return NameConstraints
-        case (str(table), _) if table in named:
-            return named[table]
+    for place, model in _MODELS.items():
+        if len(place) == len(loc) and all(one in {"*", part} for one, part in zip(place, loc, strict=True)):
+            return model
     return None
 
 
-def load_scenario(path: Path) -> tuple[ScenarioFile | None, list[Problem]]:
-    """Read one ``scenario.toml``; return it, or None, and every problem of it.  The folder's name is its slug."""
+def load_scenario(
+    path: Path, parameters: Mapping[str, object] | None = None
+) -> tuple[ScenarioFile | None, list[Problem]]:
+    """Read one ``scenario.toml``; return it, or None, and every problem of it.  The folder's name is its slug.
+
+    ``parameters`` take the place of the file's own, and so of its digest.
+    """
     document = Document(path)
     slug = path.resolve().parent.name
+    write_out(document, parameters)
     scenario, problems = validate(document, Scenario, _scenario_model_at, {"slug": slug})
     problems += scenario_problems(document)
     if scenario is None or problems:
         return None, problems
-    return ScenarioFile(path, scenario, hashlib.sha256(document.text.encode()).hexdigest()), []
+    said = document.text + "".join(f"{name}={value}\n" for name, value in sorted((parameters or {}).items()))
+    return ScenarioFile(path, scenario, hashlib.sha256(said.encode()).hexdigest()), []
 
 
 def _client_model_at(loc: tuple[str | int, ...]) -> type[BaseModel] | None:

@@ -6,20 +6,31 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
+from lab.expectation import expected, opinion
 from lab.model.result import CertificateRecord, ExhibitRecord
-from lab.model.scenario import Case, Scenario, TlsVersion
+from lab.model.scenario import Case, Expectation, Scenario, TlsVersion
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
-from lab.pki.reference import reference
 from lab.server.exhibit import GROUPS, Exhibit
 
 __all__ = ["Gallery"]
+
+
+class _Key(NamedTuple):
+    """What tells one exhibit from another."""
+
+    scenario: str
+    chain: str
+    send: tuple[str, ...]
+    lowest: TlsVersion | None
+    imposter: bool
 
 
 @dataclass
@@ -34,8 +45,9 @@ class Gallery:
     ring: KeyRing
     keylog: Path | None = None
     _minted: dict[str, Minted] = field(default_factory=dict)
-    _exhibits: dict[tuple[str, str, TlsVersion | None, bool], Exhibit] = field(default_factory=dict)
-    _anchors: dict[tuple[str, str], str] = field(default_factory=dict)
+    _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
+    _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _expected: dict[str, Expectation] = field(default_factory=dict)
 
     def minted(self, slug: str) -> Minted:
         """Return the certificates of a scenario."""
@@ -56,12 +68,12 @@ class Gallery:
         chain = self.scenarios[case.scenario].chains[case.chain]
         if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        key = (case.scenario, case.chain, lowest, imposter)
+        key = _Key(case.scenario, case.chain, case.send, lowest, imposter)
         if key not in self._exhibits:
             minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
-                chain=tuple(_der(one) for one in minted.chain(case.chain)),
-                key_pem=minted.chain_key_pem(case.chain),
+                chain=tuple(_der(one) for one in minted.named(case.send)),
+                key_pem=minted.key_of(case.send[0]),
                 min_tls=lowest or chain.min_tls or server.min_tls,
                 max_tls=chain.max_tls or server.max_tls,
                 security_level=0 if lowest is not None else server.security_level,
@@ -80,10 +92,16 @@ class Gallery:
 
     def anchors(self, case: Case) -> str:
         """Return the trust anchors of a case as PEM, in the store's order."""
-        key = (case.scenario, case.store)
+        key = (case.scenario, case.trust)
         if key not in self._anchors:
-            self._anchors[key] = self.minted(case.scenario).anchors_pem(case.store)
+            self._anchors[key] = self.minted(case.scenario).pem(case.trust).decode("ascii")
         return self._anchors[key]
+
+    def expected(self, case: Case) -> Expectation:
+        """Return what a careful relying party does with a case, written or generated."""
+        if case.id not in self._expected:
+            self._expected[case.id] = expected(case, self.minted(case.scenario))
+        return self._expected[case.id]
 
     def pin(self, case: Case) -> str:
         """Return the public key, in PEM, by which pinning clients know the server of a case."""
@@ -111,18 +129,16 @@ class Gallery:
     def record(self, case: Case) -> ExhibitRecord:
         """Return what a case puts before its clients, and what the reference relying party makes of it."""
         scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
-        send, store = scenario.chains[case.chain].send, scenario.stores[case.store]
-        served, anchors = minted.chain(case.chain), minted.anchors(case.store)
-        opinion = reference(served, anchors, case.at, case.host, minted.name_of)
+        thought = opinion(case, minted)
         return ExhibitRecord(
             scenario=case.scenario,
             title=scenario.title,
             date=scenario.date.isoformat(),
             case=case.name,
-            chain=_records(send, served),
-            anchors=_records(store, anchors),
-            path=tuple(opinion.path),
-            reference=opinion.why,
+            chain=_records(case.send, minted.named(case.send)),
+            anchors=_records(case.trust, minted.named(case.trust)),
+            path=tuple(thought.path),
+            reference=thought.why,
         )
 
 

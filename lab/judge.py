@@ -56,7 +56,7 @@ def in_range(version: str, comparisons: str) -> bool:
 
 def _names(deviation: Deviation, scenario: str, case: str, column: str, version: str) -> bool:
     return (
-        deviation.scenario == scenario
+        fnmatchcase(scenario, deviation.scenario)
         and fnmatchcase(case, deviation.case)
         and _covers(deviation.columns, column)
         and in_range(version, deviation.versions)
@@ -135,7 +135,11 @@ def judge(
     one whose column now does what was expected is ``fixed``.
     """
     plain = _plain(observation, expected)
-    listed = [one for one in deviations if _names(one, scenario, case, column, version)]
+    listed = [
+        one
+        for one in deviations
+        if _names(one, scenario, case, column, version) and one.expected in {None, expected.reason}
+    ]
     if plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE}:
         for deviation in listed:
             if _happened(deviation, observation):

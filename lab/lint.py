@@ -8,11 +8,11 @@ from pathlib import Path
 
 from lab.corpus import ClientFolder, Corpus, ScenarioFile, load_client, load_scenario
 from lab.errors import InputError, Problem, did_you_mean
+from lab.expectation import opinion
 from lab.model.document import Document
-from lab.model.scenario import Case, Expect, Expectation
+from lab.model.scenario import Case, Expect, Expectation, Scenario
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint
-from lab.pki.reference import reference
 from lab.pki.second import second_opinion
 
 __all__ = ["lint", "lint_client", "lint_scenario"]
@@ -95,23 +95,49 @@ def lint_scenario(file: ScenarioFile, ring: KeyRing) -> list[Problem]:
         minted = mint(file.scenario, ring)
     except InputError as error:
         return [document.problem(one.field.split("."), one.found, one.remedy) for one in error.problems]
-    return [problem for case in file.scenario.cases() for problem in _lint_case(case, minted, document)]
+    return [*_idle_changes(file.scenario, document), *_lint_cases(file.scenario, minted, document)]
+
+
+def _idle_changes(scenario: Scenario, document: Document) -> Iterator[Problem]:
+    """Yield the remedies and faults that change no case."""
+    made = {case.remedy for case in scenario.cases()} | {case.fault for case in scenario.cases()}
+    other_column = {name for name, remedy in scenario.remedies.items() if remedy.column is not None}
+    for table, names in (("remedies", scenario.remedies), ("faults", scenario.faults)):
+        for name in names:
+            if name not in made and name not in other_column:
+                yield document.problem((table, name), "it changes no case", 'see which cases "of" names')
+
+
+def _lint_cases(scenario: Scenario, minted: Minted, document: Document) -> Iterator[Problem]:
+    for case in scenario.cases():
+        if case.origin in {"fault", "order"}:  # what it was made of is looked at
+            continue
+        why = case.expected.why if case.expected is not None else scenario.why_generated
+        if not why:
+            yield from _lint_case(case, minted, document)
 
 
 def _lint_case(case: Case, minted: Minted, document: Document) -> Iterator[Problem]:
-    if case.expected.why:
-        return
-    served, anchors = minted.chain(case.chain), minted.anchors(case.store)
-    loc = ("expect", case.chain, case.store, case.time)
-    opinion = reference(served, anchors, case.at, case.host, minted.name_of)
-    says = Expectation(expect=opinion.expect, reason=opinion.reason if opinion.expect is Expect.REJECT else None)
-    if _differs(case.expected, says):
-        found = f'{case.name} expects "{case.expected}", the reference relying party says "{says}": {opinion.why}'
+    thought = opinion(case, minted)
+    says = Expectation(expect=thought.expect, reason=thought.reason if thought.expect is Expect.REJECT else None)
+    said = case.expected or says
+    loc, remedy = _place(case)
+    if _differs(said, says):
+        found = f'{case.name} expects "{said}", the reference relying party says "{says}": {thought.why}'
         yield document.problem(loc, found, "correct it, or say why")
-    other = second_opinion(served, anchors, case.at, case.host)
-    if other.expect is not None and case.expected.expect not in {Expect.EITHER, other.expect}:
-        found = f'{case.name} expects "{case.expected}", cryptography says "{other.expect}": {other.why}'
-        yield document.problem(loc, found, "say why")
+    other = second_opinion(minted.named(case.send), minted.named(case.trust), case.at, case.host)
+    if other.expect is not None and said.expect not in {Expect.EITHER, other.expect}:
+        found = f'{case.name} expects "{said}", cryptography says "{other.expect}": {other.why}'
+        yield document.problem(loc, found, remedy)
+
+
+def _place(case: Case) -> tuple[tuple[str, ...], str]:
+    """Return where the expectation of a case stands or could stand, and where the author's words would."""
+    if case.expected is None:
+        return ("why_generated",), 'say "why_generated", for all generated cases'
+    if case.remedy is not None:
+        return ("remedies", case.remedy, "expect"), "say why"
+    return ("expect", case.chain, case.store, case.time), "say why"
 
 
 def _differs(author: Expectation, oracle: Expectation) -> bool:
@@ -119,18 +145,32 @@ def _differs(author: Expectation, oracle: Expectation) -> bool:
     return author.expect is not oracle.expect or (author.reason is not None and author.reason is not oracle.reason)
 
 
+class _CaseNames(dict[str, list[str]]):
+    """The names of every scenario's cases, found when they are asked for."""
+
+    def __init__(self, scenarios: Mapping[str, ScenarioFile]) -> None:
+        super().__init__()
+        self._scenarios = scenarios
+
+    def __missing__(self, slug: str) -> list[str]:
+        self[slug] = [case.name for case in self._scenarios[slug].scenario.cases()]
+        return self[slug]
+
+
 def lint_client(client: ClientFolder, scenarios: Mapping[str, ScenarioFile]) -> list[Problem]:
     """Return every deviation of a client that names a scenario, a case or a column that is not there."""
     document = Document(client.folder / "deviations.toml")
     columns = [column.name for column in client.manifest.columns]
+    cases_of = _CaseNames(scenarios)
     problems = []
     for index, deviation in enumerate(client.deviations):
         loc = ("deviation", index)
-        if deviation.scenario not in scenarios:
+        named = [slug for slug in scenarios if fnmatchcase(slug, deviation.scenario)]
+        if not named:
             found = f'no scenario is called "{deviation.scenario}"'
             problems.append(document.problem((*loc, "scenario"), found, did_you_mean(deviation.scenario, scenarios)))
         else:
-            cases = [case.name for case in scenarios[deviation.scenario].scenario.cases()]
+            cases = [case for slug in named for case in cases_of[slug]]
             if not any(fnmatchcase(case, deviation.case) for case in cases):
                 found = f'no case of {deviation.scenario} is called "{deviation.case}"'
                 problems.append(document.problem((*loc, "case"), found, did_you_mean(deviation.case, cases)))

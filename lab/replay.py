@@ -18,12 +18,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lab.errors import InputError, did_you_mean
+from lab.expectation import opinion
 from lab.gallery import Gallery
 from lab.model.scenario import Case, Scenario
 from lab.pki.facts import facts
 from lab.pki.keys import KeyRing, WantedKey, load_key
 from lab.pki.mint import Minted, mint, wanted_keys
-from lab.pki.reference import reference
 
 __all__ = ["MARGIN", "Replay", "Replayer", "Unplayable", "renamed", "steady"]
 
@@ -125,7 +125,7 @@ class Replayer:
         """Return a case as it is served on a real day; raise Unplayable where that would be another case."""
         now = now.replace(microsecond=0)
         story = self._stories[case.scenario]
-        send = story.told.scenario.chains[case.chain].send
+        send = case.send
         then = story.told.certificates
         for name, anchor in story.anchors.items():
             objection = _other_side(name, then[name], case.at, anchor, now)
@@ -182,16 +182,15 @@ class Replayer:
         )
 
     def _same_opinion(self, story: _Story, case: Case, minted: Minted, today: Case) -> None:
-        told = story.told
-        before = reference(told.chain(case.chain), told.anchors(story.store), case.at, case.host, told.name_of)
-        after = reference(minted.chain(case.chain), minted.anchors(story.store), today.at, today.host, minted.name_of)
+        before = opinion(case, story.told)
+        after = opinion(today, minted)
         if (before.expect, before.reason) != (after.expect, after.reason):
             raise Unplayable(f"it would be another case: {after.why}, where the scenario has {before.why}")
 
     def _no_stranger(self, story: _Story, case: Case, minted: Minted) -> None:
         """Refuse a case in which an anchor that is flashed for another scenario could play a part."""
         own = list(story.anchors.values())
-        part = [facts(one) for one in (*minted.chain(case.chain), *own)]
+        part = [facts(one) for one in (*minted.named(case.send), *own)]
         names = {name for one in part for name in (one.entity[0], one.issuer)}
         keys = {one.entity[1] for one in part}
         for label, anchor in self.anchors.items():

@@ -253,9 +253,10 @@ class _Filling:
                 return
 
     def record_cell(self, work: Work, case: Case, measured: _Measured) -> None:
+        expected = self.gallery.expected(case)
         judgement = judge(
             measured.observation,
-            case.expected,
+            expected,
             work.client.home.deviations,
             scenario=case.scenario,
             case=case.name,
@@ -271,7 +272,7 @@ class _Filling:
             time=case.time,
             at=case.at,
             client=work.client.name,
-            expected=case.expected,
+            expected=expected,
             observation=measured.observation,
             witness=measured.witness,
             verdict=judgement.verdict,

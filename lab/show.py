@@ -11,9 +11,9 @@ from typing import Any
 from rich.text import Text
 
 from lab.corpus import ScenarioFile
-from lab.model.scenario import Case, Certificate, Scenario
+from lab.expectation import expected, opinion
+from lab.model.scenario import Case, Certificate, Expectation, Scenario
 from lab.pki.mint import Minted
-from lab.pki.reference import reference
 
 __all__ = ["as_mermaid", "as_rich", "as_text", "listing"]
 
@@ -174,23 +174,33 @@ def _stores(scenario: Scenario, width: int) -> Iterator[str]:
 
 def _cases(scenario: Scenario, minted: Minted | None, width: int) -> Iterator[str]:
     """Yield the cases; those of one chain and store that end alike share their lines."""
+    said = {case.name: _expected(case, minted) for case in scenario.cases()}
 
     def ending(case: Case) -> tuple[str, str, str, str, str]:
-        return case.chain, case.store, str(case.expected), _path(case, minted), case.expected.why or ""
+        return case.chain, case.store, str(said[case.name] or "?"), _path(case, minted), _why(said[case.name])
 
-    size = _longest(str(case.expected) for case in scenario.cases())
-    for (chain, store, expected, path, why), cases in groupby(scenario.cases(), ending):
-        yield from _wrapped(f"{chain}+{store}@{', '.join(case.time for case in cases)}", width, "  ", "      ")
-        yield from _wrapped(path, width, f"      {expected:<{size}}  ", " " * (size + 8))
+    size = _longest(str(one) for one in said.values())
+    for (chain, store, words, path, why), cases in groupby(scenario.cases(), ending):
+        whens = ", ".join(case.name.removeprefix(f"{chain}+{store}@") for case in cases)
+        yield from _wrapped(f"{chain}+{store}@{whens}", width, "  ", "      ")
+        yield from _wrapped(path, width, f"      {words:<{size}}  ", " " * (size + 8))
         if why:
             yield from _wrapped(f"why: {why}", width, " " * (size + 8), " " * (size + 8))
+
+
+def _expected(case: Case, minted: Minted | None) -> Expectation | None:
+    return case.expected if minted is None else expected(case, minted)
+
+
+def _why(expectation: Expectation | None) -> str:
+    return (expectation.why if expectation else None) or ""
 
 
 def _path(case: Case, minted: Minted | None) -> str:
     """Return the path that the reference takes, and its words where it does not simply take one."""
     if minted is None:
         return ""
-    return reference(minted.chain(case.chain), minted.anchors(case.store), case.at, case.host, minted.name_of).why
+    return opinion(case, minted).why
 
 
 _ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"})

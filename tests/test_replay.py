@@ -89,7 +89,7 @@ def test_a_replay_is_the_same_case(make, cases, name, host):
     replayer = make(host)
     replay = replayer.replay(cases[name], NOW)
     minted = replay.gallery.minted("bench-town")
-    opinion = reference(minted.chain(replay.case.chain), list(replayer.anchors.values()), NOW, host)
+    opinion = reference(minted.named(replay.case.send), list(replayer.anchors.values()), NOW, host)
     assert (opinion.expect, opinion.reason) == (cases[name].expected.expect, cases[name].expected.reason)
     assert replay.case.host == host
     assert replay.case.at == NOW.replace(microsecond=0)
@@ -162,7 +162,7 @@ def test_controls_can_be_replayed(cache, name):
     case = next(case for case in controls.cases() if case.chain == name)
     replay = replayer.replay(case, NOW)
     minted = replay.gallery.minted("controls")
-    opinion = reference(minted.chain(name), list(replayer.anchors.values()), NOW, "gateway.example")
+    opinion = reference(minted.named(case.send), list(replayer.anchors.values()), NOW, "gateway.example")
     assert (opinion.expect, opinion.reason) == (case.expected.expect, case.expected.reason)
 
 

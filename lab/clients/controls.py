@@ -37,12 +37,18 @@ class ControlCase:
     tries: str
     imposter: bool = False
 
+    @property
+    def accept(self) -> bool:
+        """Whether a careful relying party accepts the case."""
+        return self.case.expected is not None and self.case.expected.expect is Expect.ACCEPT
+
 
 def control_cases(scenario: Scenario) -> list[ControlCase]:
     """Return the controls in the order in which they run: ``good`` first.  Raise InputError where one is missing."""
     cases: dict[str, Case] = {}
     for case in scenario.cases():
-        cases.setdefault(case.chain, case)
+        if case.origin == "written":
+            cases.setdefault(case.chain, case)
     wanted = ["good", *_CHECK]
     missing = [name for name in wanted if name not in cases]
     if missing:
@@ -80,8 +86,7 @@ def check(
 
 def _against_chain(control: ControlCase, observation: Observation) -> str:
     """Say how an observation differs from what the control's chain deserves; empty where it does not."""
-    accept = control.case.expected.expect is Expect.ACCEPT
-    wanted = Observed.ACCEPTED if accept else Observed.REJECTED
+    wanted = Observed.ACCEPTED if control.accept else Observed.REJECTED
     return "" if observation.observed is wanted else f"must be {wanted}, was {observation.observed}"
 
 

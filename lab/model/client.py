@@ -97,9 +97,11 @@ class Deviation(Model):
     """A difference that we know a client to have."""
 
     scenario: str
-    """A scenario's slug."""
+    """A scenario's slug, or a glob over slugs."""
     case: str
     """A case inside that scenario, or a glob over its cases."""
+    expected: Reason | None = None
+    """The reason for which its cases must be rejected, where it holds for such cases only."""
     columns: tuple[str, ...] = ("*",)
     """The columns that it holds for: names or globs; one that begins with ``!`` takes columns out."""
     versions: str = ""

@@ -27,6 +27,8 @@ class Document:
         self.text = ""
         self.data: dict[str, Any] | None = None
         self.problems: list[Problem] = []
+        self.spelt: dict[tuple[str | int, ...], tuple[str | int, ...]] = {}
+        """Where in the file a table stands whose name was written out from braces."""
         try:
             self.text = path.read_text(encoding="utf-8")
             self.data = self._parse(self.text)
@@ -63,10 +65,16 @@ class Document:
 
     def line_of(self, loc: Sequence[str | int]) -> int:
         """Return the line (counted from 1) where a field stands, or the nearest one above it; 0 if unknown."""
-        place = tuple(loc)
+        place = self._in_file(tuple(loc))
         return next(
             (self._lines[place[:depth]] for depth in range(len(place), 0, -1) if place[:depth] in self._lines), 0
         )
+
+    def _in_file(self, place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        for depth in range(len(place), 0, -1):
+            if place[:depth] in self.spelt:
+                return self._in_file(self.spelt[place[:depth]] + place[depth:])
+        return place
 
     @cached_property
     def _lines(self) -> dict[tuple[str | int, ...], int]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, IPvAnyAddress
+from pydantic import BeforeValidator, Field
 
 from lab.model.base import Model, Name, Slug
+from lab.model.case import Case, Expect, Expectation, Expected, Feature, Reason, Staple
+from lab.model.entity import Certificate, Entity, Moment, NameConstraints
+from lab.model.variants import BOUNDARIES, REVERSED, Remedy, WireFault, boundaries, faulted, remedied
 
 __all__ = [
     "BOUNDARY",
@@ -21,10 +23,12 @@ __all__ = [
     "Expect",
     "Expectation",
     "Feature",
+    "Moment",
     "NameConstraints",
     "Reason",
     "Scenario",
     "ServerSettings",
+    "Swept",
     "TlsVersion",
     "TrustStore",
 ]
@@ -32,134 +36,8 @@ __all__ = [
 BOUNDARY = re.compile(r"(?P<certificate>[a-z0-9][a-z0-9_-]*)\.(?P<end>from|until)(?P<offset>[+-][0-9]+s)?")
 """How a time is said relative to an end of a certificate: ``dst-root.until+1s``."""
 
-KeyType = Literal["rsa2048", "rsa3072", "rsa4096", "ec256", "ec384", "ed25519"]
-KeyUsage = Literal[
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-]
 Group = Literal["X25519", "P-256", "P-384", "P-521", "X448"]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
-Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
-"""What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
-
-
-class Expect(StrEnum):
-    """What a careful relying party does with a case."""
-
-    ACCEPT = "accept"
-    REJECT = "reject"
-    EITHER = "either"
-
-
-class Reason(StrEnum):
-    """Why a chain is rejected, whatever the stack calls it."""
-
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not-yet-valid"
-    UNKNOWN_CA = "unknown-ca"
-    WRONG_HOST = "wrong-host"
-    NOT_A_CA = "not-a-ca"
-    PATH_LENGTH = "path-length"
-    NAME_CONSTRAINTS = "name-constraints"
-    WRONG_USAGE = "wrong-usage"
-    BAD_SIGNATURE = "bad-signature"
-    WEAK = "weak"
-    MALFORMED = "malformed"
-    REVOKED = "revoked"
-    OTHER = "other"
-
-
-def _whole_seconds_utc(moment: datetime) -> datetime:
-    if moment.microsecond:
-        raise ValueError("a certificate's dates are whole seconds")
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_whole_seconds_utc)]
-"""A date and time with its zone, in whole seconds, kept in UTC."""
-
-
-class Entity(Model):
-    """A name and a key: a root, an intermediate, a site."""
-
-    cn: str | None = None
-    """Common name.  An end-entity that has none gets its first DNS name."""
-    o: str | None = None
-    """Organisation."""
-    ou: str | None = None
-    """Organisational unit."""
-    c: Annotated[str, Field(min_length=2, max_length=2)] | None = None
-    """Country, two letters."""
-    st: str | None = None
-    """State or province."""
-    l: str | None = None  # noqa: E741 - the attribute's name in RFC 4514
-    """Locality."""
-    key: KeyType = "ec256"
-    """Type and size of the key."""
-    same_key_as: Name | None = None
-    """Another entity whose key this one uses: the rebranded CA.  ``key`` is then that entity's."""
-    same_key_id_as: Name | None = None
-    """Another entity whose key identifier this one's certificates carry, although the key differs."""
-    strings: Literal["utf8", "printable"] = "utf8"
-    """ASN.1 string type of the name's attributes."""
-    dns: tuple[str, ...] = ()
-    """DNS names for the subject alternative name of its end-entity certificates."""
-    ip: tuple[IPvAnyAddress, ...] = ()
-    """IP addresses for the subject alternative name."""
-
-    @property
-    def named(self) -> bool:
-        """Whether the author gave it a distinguished name, so that nobody else may choose one."""
-        return any((self.cn, self.o, self.ou, self.c, self.st, self.l))
-
-
-class NameConstraints(Model):
-    """RFC 5280 section 4.2.1.10, for DNS names and IP networks (``192.0.2.0/24``)."""
-
-    permitted: tuple[str, ...] = ()
-    """Subtrees inside which every name must lie."""
-    excluded: tuple[str, ...] = ()
-    """Subtrees inside which no name may lie."""
-    critical: bool = True
-    """Whether the extension is critical."""
-
-
-class Certificate(Model):
-    """One signature: an issuer entity vouches for a subject entity."""
-
-    subject: Name
-    """The entity that is vouched for."""
-    issuer: Name
-    """The entity that signs."""
-    not_before: Moment | None = Field(default=None, alias="from")
-    """First second of validity."""
-    not_after: Moment | None = Field(default=None, alias="until")
-    """Last second of validity, itself included (RFC 5280 section 4.1.2.5)."""
-    ca: bool | None = None
-    """Whether basicConstraints says CA.  By default: the subject issues a certificate of this scenario."""
-    path_length: Annotated[int, Field(ge=0, le=255)] | None = None
-    """pathLenConstraint of a CA."""
-    key_usage: tuple[KeyUsage, ...] | None = None
-    """Key usages, critical.  By default the profile's; an empty list leaves the extension out."""
-    eku: tuple[str, ...] | None = None
-    """Extended key usages (``serverAuth``, ``clientAuth``, ``any`` or dotted), not critical.
-    By default serverAuth for an end-entity, none for a CA; an empty list leaves the extension out."""
-    name_constraints: NameConstraints | None = None
-    """Name constraints of a CA."""
-    hash: Literal["sha256", "sha384", "sha512"] | None = None
-    """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
-    serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
-    """Serial number; random if not given."""
-
-    @property
-    def self_issued(self) -> bool:
-        """Whether subject and issuer are one entity."""
-        return self.subject == self.issuer
 
 
 class ServerSettings(Model):
@@ -180,6 +58,21 @@ class ServerSettings(Model):
     first chain, which is the one that devices were made with."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)] | None = None
     """Key exchange groups offered, best first; all of them by default."""
+    client_store: Name | None = None
+    """The store of the server as relying party: what it trusts in client certificates."""
+
+
+class Swept(Model):
+    """Where a chain of a sweep comes from."""
+
+    family: str
+    """Its name in the file, with the braces: ``deep-{depth}``."""
+    values: dict[str, str | int | float]
+    """What stood in the braces."""
+
+
+def _times(value: object) -> object:
+    return (value,) if value == BOUNDARIES else value
 
 
 class Chain(Model):
@@ -187,8 +80,9 @@ class Chain(Model):
 
     send: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Certificates by name."""
-    at: Annotated[tuple[str, ...], Field(min_length=1)]
-    """When it is served: names of times, or ends of certificates such as ``dst-root.until+1s``."""
+    at: Annotated[tuple[str, ...], BeforeValidator(_times), Field(min_length=1)]
+    """When it is served: names of times, ends of certificates such as ``dst-root.until+1s``, or ``boundaries`` for
+    the seconds before, at and after every date that bears on the case."""
     stores: tuple[Name, ...] | None = None
     """The trust stores it is put before; all of them by default."""
     host: str | None = None
@@ -200,65 +94,17 @@ class Chain(Model):
     requires: tuple[Feature, ...] = ()
     """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
     probe (scenarios/features) has shown that the client lacks it."""
+    client: tuple[Name, ...] | None = None
+    """What the client presents to a server that is a relying party itself, end-entity certificate first; an empty
+    list: the server asks, and the client has none."""
+    staple: Staple | None = None
+    """The OCSP response that the server staples for the end-entity certificate."""
+    swept: Swept | None = None
+    """Set by the lab for a chain that a sweep made; never by an author."""
 
 
 TrustStore = tuple[Name, ...]
 """What a relying party trusts, by name of certificate, in its order.  May be empty."""
-
-
-class Expectation(Model):
-    """What a careful relying party does with a case, and for which reason."""
-
-    expect: Expect
-    """accept, reject or either."""
-    reason: Reason | None = None
-    """Why it rejects."""
-    why: str | None = None
-    """The author's words, wanted where the expectation is not obvious."""
-
-    def __str__(self) -> str:
-        return f"{self.expect}:{self.reason}" if self.reason else str(self.expect)
-
-
-def _expectation(value: object) -> object:
-    """Read ``"reject:unknown-ca"`` and ``{ expect = "reject:unknown-ca", why = "..." }`` alike."""
-    table = {"expect": value} if isinstance(value, str) else value
-    if isinstance(table, dict) and isinstance(table.get("expect"), str) and ":" in table["expect"]:
-        expect, _, reason = table["expect"].partition(":")
-        if expect != Expect.REJECT:
-            raise ValueError(f'only "reject" takes a reason, found "{table["expect"]}"')
-        return {**table, "expect": expect, "reason": reason}
-    return table
-
-
-Expected = Annotated[Expectation, BeforeValidator(_expectation)]
-
-
-class Case(Model):
-    """One chain, one store and one time of a scenario."""
-
-    scenario: Slug
-    chain: Name
-    store: Name
-    time: str
-    """The time as the scenario names it: ``after``, or ``dst-root.until+1s``."""
-    at: datetime
-    """That time, in UTC."""
-    host: str
-    """The name that the client asks for."""
-    expected: Expectation
-    requires: tuple[Feature, ...] = ()
-    """What a client must have to meet it."""
-
-    @property
-    def name(self) -> str:
-        """The case inside its scenario: ``long+both@after``."""
-        return f"{self.chain}+{self.store}@{self.time}"
-
-    @property
-    def id(self) -> str:
-        """The case among all: ``letsencrypt-2021/long+both@after``."""
-        return f"{self.scenario}/{self.name}"
 
 
 class Scenario(Model):
@@ -294,8 +140,20 @@ class Scenario(Model):
     """What relying parties trust."""
     times: dict[Name, Moment]
     """The moments that matter."""
-    expect: dict[Name, dict[Name, dict[str, Expected]]]
-    """Chain, store, time: what a careful relying party does."""
+    expect: dict[Name, dict[Name, dict[str, Expected]]] = Field(default_factory=dict)
+    """Chain, store, time: what a careful relying party does.  Only generated cases may go without."""
+    parameters: dict[Name, Any] = Field(default_factory=dict)
+    """Values that stand in the file as ``{name}``: dates of a policy that moved."""
+    sweep: dict[Name, Any] = Field(default_factory=dict)
+    """Values over which tables whose names hold ``{name}`` are repeated: ``"1..12"``, or a list."""
+    orders: Literal["all"] | tuple[Name, ...] = ()
+    """Stores that are tried in the other order as well; ``all`` for every one with two anchors or more."""
+    remedies: dict[Name, Remedy] = Field(default_factory=dict)
+    """Changes that are said to help."""
+    faults: dict[Name, WireFault] = Field(default_factory=dict)
+    """Faults on the wire that are added to cases."""
+    why_generated: str = ""
+    """The author's words on generated cases in which the oracles disagree."""
 
     def moment(self, time: str) -> datetime:
         """Return the moment that ``time`` names; raise KeyError where it names none."""
@@ -310,26 +168,71 @@ class Scenario(Model):
             raise KeyError(time)
         return end + timedelta(seconds=int((boundary["offset"] or "0s")[:-1]))
 
+    def span(self) -> tuple[datetime, datetime]:
+        """Return the first and the last of the moments that the author names: times, and ends of certificates."""
+        moments = list(self.times.values())
+        moments += [self.moment(time) for chain in self.chains.values() for time in chain.at if time != BOUNDARIES]
+        moments = moments or [datetime(self.date.year, self.date.month, self.date.day, tzinfo=UTC)]
+        return min(moments), max(moments)
+
     def stores_of(self, chain: str) -> tuple[str, ...]:
         """Return the stores that a chain is put before, in the scenario's order."""
         chosen = self.chains[chain].stores
         return tuple(self.stores) if chosen is None else chosen
 
     def cases(self) -> Iterator[Case]:
-        """Yield every case in the order of the file: chain, then store, then time."""
+        """Yield every case in the order of the file: chain, then store, then time.
+
+        What the lab makes of a case by itself stands right behind it: its remedies and faults; the boundaries where
+        the chain says so, and the store's other order last.
+        """
+        clocks = {name: self.moment(one.clock) for name, one in self.remedies.items() if one.clock is not None}
         for chain_name, chain in self.chains.items():
             for store in self.stores_of(chain_name):
-                for time in chain.at:
-                    yield Case(
-                        scenario=self.slug,
-                        chain=chain_name,
-                        store=store,
-                        time=time,
-                        at=self.moment(time),
-                        host=chain.host or self.server.host,
-                        expected=self.expect[chain_name][store][time],
-                        requires=tuple(dict.fromkeys((*self.requires, *chain.requires))),
-                    )
+                written = [self._case(chain_name, store, time) for time in chain.at if time != BOUNDARIES]
+                for case in written:
+                    yield case
+                    yield from remedied(case, self.remedies, clocks)
+                    yield from faulted(case, self.faults)
+                if BOUNDARIES in chain.at:
+                    yield from self._boundaries(chain_name, store, written)
+                if self._turned(store):
+                    for case in written:
+                        update = {"store": store + REVERSED, "trust": case.trust[::-1], "origin": "order"}
+                        yield case.model_copy(update=update)
+
+    def _case(self, chain_name: str, store: str, time: str, at: datetime | None = None) -> Case:
+        chain = self.chains[chain_name]
+        origin = "sweep" if chain.swept is not None else "written" if at is None else "boundary"
+        return Case(
+            scenario=self.slug,
+            chain=chain_name,
+            store=store,
+            time=time,
+            at=self.moment(time) if at is None else at,
+            host=chain.host or self.server.host,
+            send=chain.send,
+            trust=self.stores[store],
+            expected=self.expect.get(chain_name, {}).get(store, {}).get(time),
+            requires=tuple(dict.fromkeys((*self.requires, *chain.requires))),
+            origin=origin,
+            client=chain.client,
+            staple=chain.staple,
+        )
+
+    def _boundaries(self, chain_name: str, store: str, written: list[Case]) -> Iterator[Case]:
+        chain = self.chains[chain_name]
+        known = {case.at for case in written}
+        names = (*chain.send, *self.stores[store], *(chain.client or ()))
+        for time, at in boundaries(names, self.certificates, chain.send[0], self.span()):
+            if at not in known:
+                yield self._case(chain_name, store, time, at)
+
+    def _turned(self, store: str) -> bool:
+        """Tell whether a store is tried in the other order: asked for, of some length, and not written by itself."""
+        asked = self.orders == "all" or store in self.orders
+        known = {self.stores[other] for other in self.stores}
+        return asked and len(self.stores[store]) > 1 and self.stores[store][::-1] not in known
 
     def issues(self, entity: str) -> bool:
         """Tell whether an entity signs a certificate of this scenario."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 from lab.errors import Problem, did_you_mean
 from lab.model.document import Document
 from lab.model.scenario import BOUNDARY
+from lab.model.variants import BOUNDARIES
 
 __all__ = ["scenario_problems"]
 
@@ -52,13 +54,18 @@ class _Checks:
         self.times = _table(data.get("times"))
         self.expect = _table(data.get("expect"))
         self.server = _table(data.get("server"))
+        self.remedies = _table(data.get("remedies"))
+        self.faults = _table(data.get("faults"))
+        self.orders = data.get("orders")
 
     def all(self) -> Iterator[Problem]:
         yield from self.entity_references()
         yield from self.certificate_references()
         yield from self.chain_references()
         yield from self.store_references()
-        yield from self.pin_reference()
+        yield from self.server_references()
+        yield from self.remedy_references()
+        yield from self.cases_named()
         yield from self.expectations()
         yield from self.dead_leaves()
 
@@ -95,10 +102,14 @@ class _Checks:
         for name, chain in self.chains.items():
             for certificate in _names(_table(chain).get("send")):
                 yield from self.unknown(("chains", name, "send"), certificate, self.certificates, "certificate")
+            for certificate in _names(_table(chain).get("client")):
+                yield from self.unknown(("chains", name, "client"), certificate, self.certificates, "certificate")
             for store in _names(_table(chain).get("stores")):
                 yield from self.unknown(("chains", name, "stores"), store, self.stores, "store")
             times = _names(_table(chain).get("at"))
             for time in times:
+                if time == BOUNDARIES:
+                    continue
                 yield from self.time(("chains", name, "at"), time)
             for time in sorted({time for time in times if times.count(time) > 1}):
                 yield self.document.problem(("chains", name, "at"), f'"{time}" stands here twice')
@@ -119,8 +130,46 @@ class _Checks:
         elif _moment(self.certificates[boundary["certificate"]][boundary["end"]]) and self.moment(time) is None:
             yield self.document.problem(loc, f'"{time}" is beyond the years 1 to 9999')
 
-    def pin_reference(self) -> Iterator[Problem]:
+    def server_references(self) -> Iterator[Problem]:
         yield from self.unknown(("server", "pin"), self.server.get("pin"), self.certificates, "certificate")
+        yield from self.unknown(("server", "client_store"), self.server.get("client_store"), self.stores, "store")
+        for store in _names(self.orders):
+            yield from self.unknown(("orders",), store, self.stores, "store")
+        if "client_store" not in self.server:
+            for name, chain in self.chains.items():
+                if "client" in _table(chain):
+                    found = "nobody asks for what the client presents"
+                    yield self.document.problem(("chains", name, "client"), found, 'give [server] a "client_store"')
+
+    def remedy_references(self) -> Iterator[Problem]:
+        for name, remedy in self.remedies.items():
+            for part, whole in (("store", "trust"), ("chain", "send")):
+                change = _table(_table(remedy).get(part))
+                for field in ("without", "with", whole):
+                    for certificate in _names(change.get(field)):
+                        loc = ("remedies", name, part, field)
+                        yield from self.unknown(loc, certificate, self.certificates, "certificate")
+            clock = _table(remedy).get("clock")
+            if isinstance(clock, str):
+                yield from self.time(("remedies", name, "clock"), clock)
+            if not {"store", "chain", "clock", "column"} & _table(remedy).keys():
+                remedy_says = "say what changes: store, chain, clock or column"
+                yield self.document.problem(("remedies", name), "it changes nothing", remedy_says)
+
+    def cases_named(self) -> Iterator[Problem]:
+        """Yield the patterns of remedies and faults that name no written case."""
+        written = [
+            f"{chain}+{store}@{time}"
+            for chain in self.chains
+            for store in self.cases(chain)[0]
+            for time in self.cases(chain)[1]
+        ]
+        for table, tables in (("remedies", self.remedies), ("faults", self.faults)):
+            for name, one in tables.items():
+                for pattern in _names(_table(one).get("of")):
+                    if not any(fnmatchcase(case, pattern) for case in written):
+                        found = f'no written case is called "{pattern}"'
+                        yield self.document.problem((table, name, "of"), found, did_you_mean(pattern, written))
 
     def store_references(self) -> Iterator[Problem]:
         for name, store in self.stores.items():
@@ -131,7 +180,7 @@ class _Checks:
         """Return the stores and times that a chain is put before."""
         table = _table(self.chains[chain])
         stores = _names(table["stores"]) if "stores" in table else list(self.stores)
-        return stores, _names(table.get("at"))
+        return stores, [time for time in _names(table.get("at")) if time != BOUNDARIES]
 
     def expectations(self) -> Iterator[Problem]:
         for chain in self.expect:
@@ -142,6 +191,7 @@ class _Checks:
     def expectations_of(self, chain: str) -> Iterator[Problem]:
         stores, times = self.cases(chain)
         said = _table(self.expect.get(chain))
+        generated = "swept" in _table(self.chains[chain])
         for store in said:
             if store not in stores:
                 yield from self.no_case(("expect", chain, store), store, stores, "store")
@@ -151,7 +201,7 @@ class _Checks:
                     yield from self.no_case(("expect", chain, store, time), time, times, "time")
         for store in stores:
             for time in times:
-                if time not in _table(said.get(store)):
+                if time not in _table(said.get(store)) and not generated:
                     found = f"the case {chain}+{store}@{time} has no expectation"
                     remedy = 'say "accept", "reject" or "either"'
                     yield self.document.problem(("expect", chain, store, time), found, remedy)
@@ -177,7 +227,7 @@ class _Checks:
                 else:
                     continue
                 for store in stores:
-                    if self.reason(chain, store, time) != reason:
+                    if self.reason(chain, store, time) not in {reason, *self.unsaid(chain)}:
                         found = f'the end-entity certificate "{send[0]}" {state}, which alone decides this case'
                         remedy = f'serve one that is in its dates, or expect "reject:{reason}" if that is the point'
                         yield self.document.problem(("expect", chain, store, time), found, remedy)
@@ -195,6 +245,10 @@ class _Checks:
             return end + timedelta(seconds=int((boundary["offset"] or "0s")[:-1]))
         except (OverflowError, ValueError):  # ValueError: more digits than Python reads
             return None
+
+    def unsaid(self, chain: str) -> set[None]:
+        """Return what the reason of a case without expectation is, where a chain may have such cases."""
+        return {None} if "swept" in _table(self.chains[chain]) else set()
 
     def reason(self, chain: str, store: str, time: str) -> str | None:
         said = _table(_table(self.expect.get(chain)).get(store)).get(time)

@@ -75,18 +75,15 @@ def trustme_pairs(scenario: Scenario, ring: KeyRing) -> dict[str, Pair]:
 def _within_trustme(scenario: Scenario) -> bool:
     """Tell whether no path can be longer than trustme's path length, and no moment outside its dates."""
     issuers = {said.issuer for said in scenario.certificates.values()}
-    moments = [
-        *scenario.times.values(),
-        *(scenario.moment(at) for chain in scenario.chains.values() for at in chain.at),
-    ]
-    return len(issuers) <= _PATH_LENGTH + 1 and all(_FROM <= moment < _UNTIL for moment in moments)
+    first, last = scenario.span()
+    return len(issuers) <= _PATH_LENGTH + 1 and first >= _FROM and last < _UNTIL
 
 
 def _leaves_free(entity: Entity, said: Certificate) -> bool:
     named = any(part is not None for part in (entity.cn, entity.c, entity.st, entity.l)) or "" in (entity.o, entity.ou)
     named = named or bool(entity.dns or entity.ip)
     bound = entity.same_key_as or entity.same_key_id_as or entity.key not in _KEY_TYPES or entity.strings != "utf8"
-    asked = said.model_dump(exclude={"subject", "issuer", "ca"}, exclude_none=True)
+    asked = said.model_dump(exclude={"subject", "issuer", "ca"}, exclude_defaults=True)
     return not (named or bound or asked or said.ca is False)
 
 

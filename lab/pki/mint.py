@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -78,25 +78,17 @@ class Minted:
             )
         return trustme.CA.from_pem(self.certificates[own[0]].public_bytes(Encoding.PEM), self.keys[entity])
 
-    def chain(self, name: str) -> list[x509.Certificate]:
-        """Return the certificates of a chain, in the order sent."""
-        return [self.certificates[sent] for sent in self.scenario.chains[name].send]
+    def named(self, names: Iterable[str]) -> list[x509.Certificate]:
+        """Return certificates by their names, in that order: a chain, or a trust store."""
+        return [self.certificates[name] for name in names]
 
-    def chain_pem(self, name: str) -> bytes:
-        """Return a chain as PEM, in the order sent."""
-        return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chain(name))
+    def pem(self, names: Iterable[str]) -> bytes:
+        """Return certificates by their names as PEM, in that order; empty for none."""
+        return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.named(names))
 
-    def chain_key_pem(self, name: str) -> bytes:
-        """Return the private key that belongs to the first certificate of a chain."""
-        return self.keys[self.scenario.certificates[self.scenario.chains[name].send[0]].subject]
-
-    def anchors(self, store: str) -> list[x509.Certificate]:
-        """Return the certificates of a trust store, in its order."""
-        return [self.certificates[trusted] for trusted in self.scenario.stores[store]]
-
-    def anchors_pem(self, store: str) -> str:
-        """Return a trust store as PEM, in its order; empty for an empty store."""
-        return b"".join(anchor.public_bytes(Encoding.PEM) for anchor in self.anchors(store)).decode("ascii")
+    def key_of(self, certificate: str) -> bytes:
+        """Return the private key that belongs to a certificate, as PKCS #8 PEM."""
+        return self.keys[self.scenario.certificates[certificate].subject]
 
     def name_of(self, sha256: str) -> str | None:
         """Return the name of the certificate with this SHA-256 (hex), or None where it is none of this scenario's."""
@@ -117,7 +109,7 @@ def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0)) 
     pairs = trustme_pairs(scenario, ring)
     ring.prepare(wanted_keys(scenario))
     parties = _parties(scenario, ring, pairs)
-    span = _span(scenario)
+    span = scenario.span()
     certificates: dict[str, x509.Certificate] = {}
     problems: list[Problem] = []
     for name, said in scenario.certificates.items():
@@ -187,14 +179,6 @@ def _key_id_owner(scenario: Scenario, entity: str) -> str:
         seen.add(source)
         owner = source
     return owner
-
-
-def _span(scenario: Scenario) -> tuple[datetime, datetime]:
-    """Return the first and the last moment of a scenario: its times, and the ends of certificates that it tries."""
-    moments = list(scenario.times.values())
-    moments += [scenario.moment(time) for chain in scenario.chains.values() for time in chain.at]
-    moments = moments or [datetime(scenario.date.year, scenario.date.month, scenario.date.day, tzinfo=UTC)]
-    return min(moments), max(moments)
 
 
 def _dates(span: tuple[datetime, datetime], *, is_ca: bool) -> tuple[datetime, datetime]:

@@ -45,18 +45,16 @@ def test_dates_and_names_as_said(letsencrypt: Minted) -> None:
 
 
 def test_lookups(letsencrypt: Minted) -> None:
-    """Chains, anchors and keys come in the scenario's order, and digests find names."""
+    """Certificates and keys are found by name and come in the order asked for, and digests find names."""
     held = letsencrypt.certificates
-    assert letsencrypt.chain("long") == [held["site"], held["r3"], held["isrg-cross"]]
-    assert x509.load_pem_x509_certificates(letsencrypt.chain_pem("long")) == letsencrypt.chain("long")
-    assert letsencrypt.anchors("both") == [held["dst-root"], held["isrg-root"]]
-    assert x509.load_pem_x509_certificates(letsencrypt.anchors_pem("both").encode()) == letsencrypt.anchors("both")
+    assert letsencrypt.named(["site", "r3", "isrg-cross"]) == [held["site"], held["r3"], held["isrg-cross"]]
+    assert x509.load_pem_x509_certificates(letsencrypt.pem(["site", "r3"])) == [held["site"], held["r3"]]
     assert letsencrypt.name_of(fingerprint(held["r3"]).upper()) == "r3"
     assert letsencrypt.name_of("00" * 32) is None
     assert list(held) == list(letsencrypt.scenario.certificates)
     for entity, name in {"site": "site", "r3": "r3", "isrg": "isrg-cross"}.items():
         assert load_key(letsencrypt.key_pem(entity)).public_key() == _public(letsencrypt, name)
-    assert letsencrypt.chain_key_pem("long-2024") == letsencrypt.key_pem("site")
+    assert letsencrypt.key_of("site-2024") == letsencrypt.key_pem("site")
 
 
 def test_keys_are_not_shown(letsencrypt: Minted) -> None:
@@ -66,7 +64,7 @@ def test_keys_are_not_shown(letsencrypt: Minted) -> None:
 
 def test_empty_store(minted: Mint) -> None:
     """An empty store is an empty text."""
-    assert minted({"a": {}}, {"a": ("a", "a")}, stores={"none": []}).anchors_pem("none") == ""
+    assert minted({"a": {}}, {"a": ("a", "a")}, stores={"none": []}).pem([]) == b""
 
 
 def test_shift(design: Scenario, ring: KeyRing, letsencrypt: Minted) -> None:

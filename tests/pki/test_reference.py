@@ -24,7 +24,7 @@ Judge = Callable[..., Opinion]
 
 
 def _judged(world: Minted, case: Case) -> Opinion:
-    return reference(world.chain(case.chain), world.anchors(case.store), case.at, case.host, world.name_of)
+    return reference(world.named(case.send), world.named(case.trust), case.at, case.host, world.name_of)
 
 
 def test_design_scenario(design: Scenario, ring: KeyRing) -> None:

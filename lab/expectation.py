@@ -1,0 +1,24 @@
+"""What is expected of a case: the author's word, else the reference relying party's, and what faults leave of it."""
+
+from __future__ import annotations
+
+from lab.model.scenario import Case, Expect, Expectation
+from lab.pki.mint import Minted
+from lab.pki.reference import Opinion, reference
+
+__all__ = ["expected", "opinion"]
+
+
+def opinion(case: Case, minted: Minted) -> Opinion:
+    """Return what the reference relying party makes of a case of the scenario that was minted."""
+    return reference(minted.named(case.send), minted.named(case.trust), case.at, case.host, minted.name_of)
+
+
+def expected(case: Case, minted: Minted) -> Expectation:
+    """Return what a careful relying party does with a case; its words are the author's, else the reference's."""
+    if case.endures == "fail":
+        return Expectation(expect=Expect.FAIL, why=case.expected.why if case.expected else None)
+    if case.expected is not None:
+        return case.expected
+    said = opinion(case, minted)
+    return Expectation(expect=said.expect, reason=said.reason if said.expect is Expect.REJECT else None)

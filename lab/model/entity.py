@@ -1,0 +1,125 @@
+"""Entities and certificates, as a scenario says them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, Field, IPvAnyAddress
+
+from lab.model.base import Model, Name
+
+__all__ = ["Certificate", "Entity", "KeyType", "KeyUsage", "Moment", "NameConstraints"]
+
+KeyType = Literal["rsa1024", "rsa2048", "rsa3072", "rsa4096", "rsa8192", "ec256", "ec384", "ec521", "ed25519"]
+KeyUsage = Literal[
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+]
+
+
+def _whole_seconds_utc(moment: datetime) -> datetime:
+    if moment.microsecond:
+        raise ValueError("a certificate's dates are whole seconds")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_whole_seconds_utc)]
+"""A date and time with its zone, in whole seconds, kept in UTC."""
+
+
+class Entity(Model):
+    """A name and a key: a root, an intermediate, a site."""
+
+    cn: str | None = None
+    """Common name.  An end-entity that has none gets its first DNS name; an empty one stands for none at all."""
+    o: str | None = None
+    """Organisation."""
+    ou: str | None = None
+    """Organisational unit."""
+    c: Annotated[str, Field(min_length=2, max_length=2)] | None = None
+    """Country, two letters."""
+    st: str | None = None
+    """State or province."""
+    l: str | None = None  # noqa: E741 - the attribute's name in RFC 4514
+    """Locality."""
+    key: KeyType = "ec256"
+    """Type and size of the key."""
+    same_key_as: Name | None = None
+    """Another entity whose key this one uses: the rebranded CA.  ``key`` is then that entity's."""
+    same_key_id_as: Name | None = None
+    """Another entity whose key identifier this one's certificates carry, although the key differs."""
+    strings: Literal["utf8", "printable"] = "utf8"
+    """ASN.1 string type of the name's attributes."""
+    dns: tuple[str, ...] = ()
+    """DNS names for the subject alternative name of its end-entity certificates."""
+    ip: tuple[IPvAnyAddress, ...] = ()
+    """IP addresses for the subject alternative name."""
+
+    @property
+    def named(self) -> bool:
+        """Whether the author gave it a distinguished name, so that nobody else may choose one."""
+        return any((self.cn, self.o, self.ou, self.c, self.st, self.l))
+
+
+class NameConstraints(Model):
+    """RFC 5280 section 4.2.1.10, for DNS names and IP networks (``192.0.2.0/24``)."""
+
+    permitted: tuple[str, ...] = ()
+    """Subtrees inside which every name must lie."""
+    excluded: tuple[str, ...] = ()
+    """Subtrees inside which no name may lie."""
+    critical: bool = True
+    """Whether the extension is critical."""
+
+
+class Certificate(Model):
+    """One signature: an issuer entity vouches for a subject entity."""
+
+    subject: Name
+    """The entity that is vouched for."""
+    issuer: Name
+    """The entity that signs."""
+    not_before: Moment | None = Field(default=None, alias="from")
+    """First second of validity."""
+    not_after: Moment | None = Field(default=None, alias="until")
+    """Last second of validity, itself included (RFC 5280 section 4.1.2.5)."""
+    ca: bool | None = None
+    """Whether basicConstraints says CA.  By default: the subject issues a certificate of this scenario."""
+    path_length: Annotated[int, Field(ge=0, le=255)] | None = None
+    """pathLenConstraint of a CA."""
+    key_usage: tuple[KeyUsage, ...] | None = None
+    """Key usages, critical.  By default the profile's; an empty list leaves the extension out."""
+    eku: tuple[str, ...] | None = None
+    """Extended key usages (``serverAuth``, ``clientAuth``, ``any`` or dotted), not critical.
+    By default serverAuth for an end-entity, none for a CA; an empty list leaves the extension out."""
+    name_constraints: NameConstraints | None = None
+    """Name constraints of a CA."""
+    hash: Literal["md5", "sha1", "sha256", "sha384", "sha512"] | None = None
+    """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
+    serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
+    """Serial number; random if not given."""
+    size: Annotated[int, Field(gt=0, le=2**22)] | None = None
+    """Octets of DER, reached with a private extension that is not critical.  By default what it takes."""
+    mutations: tuple[str, ...] = ()
+    """What is wrong or odd with its encoding, by the names of ``lab/pki/mutations.py``, in this order."""
+    must_staple: bool = False
+    """Whether it asks for a stapled OCSP response (RFC 7633)."""
+    ocsp: bool = False
+    """Whether it names the lab's OCSP responder (RFC 5280 section 4.2.2.1)."""
+    crl: bool = False
+    """Whether it names its issuer's revocation list on the lab's HTTP port (RFC 5280 section 4.2.1.13)."""
+    aia: bool = False
+    """Whether it names its issuer's certificate on the lab's HTTP port (RFC 5280 section 4.2.2.1)."""
+    revoked: Moment | None = None
+    """Since when its issuer's responder and list call it revoked."""
+
+    @property
+    def self_issued(self) -> bool:
+        """Whether subject and issuer are one entity."""
+        return self.subject == self.issuer
