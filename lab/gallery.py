@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
 from lab.expectation import expected, opinion
-from lab.model.result import CertificateRecord, ExhibitRecord
-from lab.model.scenario import Case, Expectation, Scenario, TlsVersion
+from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord
+from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
+from lab.model.variants import named
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.server.exhibit import GROUPS, Exhibit
@@ -139,7 +140,23 @@ class Gallery:
             anchors=_records(case.trust, minted.named(case.trust)),
             path=tuple(thought.path),
             reference=thought.why,
+            origin=case.origin,
+            base=case.source,
+            family=_family(case, scenario.chains[case.chain].swept),
+            values=swept.values if (swept := scenario.chains[case.chain].swept) else {},
+            remedies=tuple(
+                RemedyRecord(name=name, title=remedy.title, why=remedy.why, column=remedy.column)
+                for name, remedy in scenario.remedies.items()
+                if case.origin == "written" and named(case, remedy.of)
+            ),
         )
+
+
+def _family(case: Case, swept: Swept | None) -> str:
+    """Return what a generated case shares with its kin; empty for one that stands by itself."""
+    if case.origin == "sweep" and swept is not None:
+        return f"{swept.family}+{case.store}@{case.time}"
+    return f"{case.chain}+{case.store}" if case.origin == "boundary" else ""
 
 
 def _der(certificate: x509.Certificate) -> bytes:

@@ -81,6 +81,8 @@ def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noq
     """Judge without regard to deviations."""
     if observation.observed in _FAULTS:
         return Judgement(Verdict.FAULT, f"the client {_WORDS[observation.observed]}")
+    if expected.expect is Expect.FAIL and observation.observed in {Observed.REJECTED, Observed.FAILED}:
+        return Judgement(Verdict.PASS)
     if observation.observed in _UNDECIDED:
         return Judgement(Verdict.INCONCLUSIVE, f"{_WORDS[observation.observed]}: no verdict on a certificate")
     if observation.observed is Observed.UNSUPPORTED:
@@ -89,6 +91,8 @@ def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noq
     if expected.expect is Expect.EITHER:
         return Judgement(Verdict.OPEN, expected.why or "the standards leave it open")
     if accepted != (expected.expect is Expect.ACCEPT):
+        if expected.expect is Expect.FAIL:
+            return Judgement(Verdict.EXPOSURE, "connected, and took as whole what was not")
         if accepted:
             return Judgement(Verdict.EXPOSURE, f"accepted what must be rejected ({expected})")
         return Judgement(Verdict.OUTAGE, f"rejected ({observation.reason}) what is valid")

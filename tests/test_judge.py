@@ -13,20 +13,25 @@ from lab.model.client import Deviation
 from lab.model.result import Observation, Observed, Verdict
 from lab.model.scenario import Expect, Expectation, Reason
 
-EVERY = ("accept", "reject", "either")
+EVERY = ("accept", "reject", "either", "fail")
 PLAIN: dict[Observed, dict[str, str]] = {
-    Observed.ACCEPTED: {"accept": "pass", "reject": "exposure", "either": "open"},
-    Observed.REJECTED: {"accept": "outage", "reject": "pass", "either": "open"},
+    Observed.ACCEPTED: {"accept": "pass", "reject": "exposure", "either": "open", "fail": "exposure"},
+    Observed.REJECTED: {"accept": "outage", "reject": "pass", "either": "open", "fail": "pass"},
     Observed.TIMEOUT: dict.fromkeys(EVERY, "fault"),
     Observed.CRASHED: dict.fromkeys(EVERY, "fault"),
-    Observed.FAILED: dict.fromkeys(EVERY, "inconclusive"),
+    Observed.FAILED: {**dict.fromkeys(EVERY, "inconclusive"), "fail": "pass"},
     Observed.UNREACHABLE: dict.fromkeys(EVERY, "inconclusive"),
     Observed.CONTRADICTED: dict.fromkeys(EVERY, "inconclusive"),
     Observed.UNSUPPORTED: dict.fromkeys(EVERY, "unsupported"),
 }
-"""DESIGN.md, "What a cell says"."""
+"""DESIGN.md, "What a cell says"; and what comes of a connection that must not succeed."""
 
-WRONG = {Expect.ACCEPT: Observed.REJECTED, Expect.REJECT: Observed.ACCEPTED, Expect.EITHER: Observed.REJECTED}
+WRONG = {
+    Expect.ACCEPT: Observed.REJECTED,
+    Expect.REJECT: Observed.ACCEPTED,
+    Expect.EITHER: Observed.REJECTED,
+    Expect.FAIL: Observed.ACCEPTED,
+}
 """What a client with a deviation does, by expectation."""
 
 
@@ -90,7 +95,7 @@ def test_table_with_a_deviation(observed: Observed, expect: Expect, listed: str)
     if plain in {"outage", "exposure"} and listed == "matching":
         wanted = "known"
     elif plain == "pass":
-        wanted = "fixed"
+        wanted = "fixed"  # what a listed deviation does, a pass does not
     judgement = judged(observation(observed), expectation(expect), known)
     assert judgement.verdict == wanted
     assert (judgement.source == known.source) == (wanted in {"known", "fixed"})

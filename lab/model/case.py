@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from lab.model.base import Model, Name, Slug
 
-__all__ = ["Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Staple"]
+__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Staple"]
 
 Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 """What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
@@ -18,6 +18,9 @@ Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 Origin = Literal["written", "sweep", "boundary", "order", "remedy", "fault"]
 """Who made a case: the author wrote it, or it comes of a sweep, of a date, of a store's order, of a remedy, of a
 fault on the wire."""
+
+REVERSED = "-reversed"
+"""What the name of a store ends in when its anchors are tried in the other order."""
 
 Staple = Literal["good", "revoked", "expired", "wrong-signer"]
 """The OCSP response that the server staples (RFC 6066 section 8)."""
@@ -127,6 +130,15 @@ class Case(Model):
         remedy = f",{self.remedy}" if self.remedy else ""
         fault = f"~{self.fault}" if self.fault else ""
         return f"{self.base}{remedy}{fault}"
+
+    @property
+    def source(self) -> str:
+        """The case that a remedy, a fault or another order of the store was put to; empty for any other."""
+        if self.origin == "order":
+            return f"{self.chain}+{self.store.removesuffix(REVERSED)}@{self.time}"
+        if self.fault is not None:
+            return self.name.rpartition("~")[0]
+        return self.base if self.remedy is not None else ""
 
     @property
     def id(self) -> str:

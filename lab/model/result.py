@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from lab.model.base import Model
-from lab.model.scenario import Expectation, Feature, Reason
+from lab.model.case import Expectation, Feature, Origin, Reason
 from lab.model.wire import Stage
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FeatureProbe",
     "Observation",
     "Observed",
+    "RemedyRecord",
     "Run",
     "Verdict",
     "Witness",
@@ -200,6 +201,16 @@ class CertificateRecord(Model):
     pem: str
 
 
+class RemedyRecord(Model):
+    """A remedy of a case that was run without it."""
+
+    name: str
+    title: str
+    why: str = ""
+    column: str | None = None
+    """Which other column it is to use; None where it is a case of its own, named after this one."""
+
+
 class ExhibitRecord(Model):
     """What a case put before its clients, and what would have been right."""
 
@@ -215,6 +226,17 @@ class ExhibitRecord(Model):
     """Names of the certificates of the path that the reference relying party took."""
     reference: str = ""
     """Its words: the path, or the rule that failed and where."""
+    origin: Origin = "written"
+    """Who made the case."""
+    base: str = ""
+    """The case that it was made of: the incident of a remedy, the store in its written order, the wire without fault.
+    Empty for any other."""
+    family: str = ""
+    """The sweep's chain with its store and time: ``deep-{depth}+root@now``; the chain and store of boundaries."""
+    values: dict[str, str | int | float] = Field(default_factory=dict)
+    """What stood in the sweep's braces."""
+    remedies: tuple[RemedyRecord, ...] = ()
+    """The remedies of this case."""
 
 
 class ColumnState(Model):

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from lab.model.base import Model, Name, Slug
-from lab.model.case import Case, Expect, Expectation, Expected, Feature, Reason, Staple
+from lab.model.case import REVERSED, Case, Expect, Expectation, Expected, Feature, Reason, Staple
 from lab.model.entity import Certificate, Entity, Moment, NameConstraints
-from lab.model.variants import BOUNDARIES, REVERSED, Remedy, WireFault, boundaries, faulted, remedied
+from lab.model.variants import BOUNDARIES, Remedy, WireFault, boundaries, faulted, remedied
 
 __all__ = [
     "BOUNDARY",

@@ -15,7 +15,6 @@ from lab.model.entity import Certificate
 
 __all__ = [
     "BOUNDARIES",
-    "REVERSED",
     "ChainChange",
     "Remedy",
     "StoreChange",
@@ -23,14 +22,12 @@ __all__ = [
     "boundaries",
     "changed",
     "faulted",
+    "named",
     "remedied",
 ]
 
 BOUNDARIES = "boundaries"
 """The word that stands among a chain's times for every date that bears on the case."""
-
-REVERSED = "-reversed"
-"""What the name of a store ends in when its anchors are tried in the other order."""
 
 _SECOND = timedelta(seconds=1)
 _STEPS = (("-1s", -_SECOND), ("", timedelta(0)), ("+1s", _SECOND))
@@ -150,7 +147,7 @@ def changed(case: Case, remedy: Remedy, clock: datetime | None) -> Case | None:
 def remedied(case: Case, remedies: Mapping[str, Remedy], clocks: Mapping[str, datetime]) -> Iterator[Case]:
     """Yield what each remedy makes of a written case that it names; ``clocks`` are the moments of remedies' clocks."""
     for name, remedy in remedies.items():
-        if _named(case, remedy.of):
+        if named(case, remedy.of):
             other = changed(case, remedy, clocks.get(name))
             if other is not None:
                 yield other.model_copy(update={"remedy": name, "origin": "remedy", "expected": remedy.expect})
@@ -159,11 +156,12 @@ def remedied(case: Case, remedies: Mapping[str, Remedy], clocks: Mapping[str, da
 def faulted(case: Case, faults: Mapping[str, WireFault]) -> Iterator[Case]:
     """Yield a written case with each fault on the wire that names it."""
     for name, fault in faults.items():
-        if _named(case, fault.of):
+        if named(case, fault.of):
             yield case.model_copy(
                 update={"fault": name, "wire": fault.wire, "endures": fault.expect, "origin": "fault"}
             )
 
 
-def _named(case: Case, patterns: Iterable[str]) -> bool:
+def named(case: Case, patterns: Iterable[str]) -> bool:
+    """Tell whether a pattern, a name or a glob, names the case without what was put to it."""
     return any(fnmatchcase(case.base, pattern) for pattern in patterns)

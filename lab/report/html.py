@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -15,7 +15,9 @@ from markupsafe import Markup
 from lab.ledger import RunRecord
 from lab.model.result import Cell, CertificateRecord, ExhibitRecord, Verdict
 from lab.report.evidence import Section, commands, moment, sections
-from lab.report.matrix import Head, Matrix, Row
+from lab.report.folding import Fold
+from lab.report.matrix import Group, Head, Matrix
+from lab.report.rows import Row
 from lab.report.words import FINDINGS, MEANINGS, SEVERITY, Sign, native, printable, sign_of, word_of
 
 __all__ = ["island", "render"]
@@ -29,6 +31,7 @@ def render(record: RunRecord) -> str:
     """
     matrix = Matrix(record)
     style, script = _asset("report.css"), _asset("report.js")
+    shown = _Shown(matrix)
     environment = Environment(
         autoescape=True,
         undefined=StrictUndefined,
@@ -45,8 +48,8 @@ def render(record: RunRecord) -> str:
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         policy=_policy(style, script),
-        island=Markup(island(_data(matrix))),  # noqa: S704 - escaped there
-        show=_Shown(matrix),
+        island=Markup(island(_data(matrix, shown.rows))),  # noqa: S704 - escaped there
+        show=shown,
         meanings=MEANINGS,
         legend=[verdict for verdict in SEVERITY if verdict in matrix.counts],
         signs=tuple(Sign),
@@ -71,6 +74,13 @@ class Finding(NamedTuple):
     commands: tuple[str, ...]
 
 
+class Part(NamedTuple):
+    """A row, or rows under the one that stands for them; each with its number, None where it has no evidence."""
+
+    fold: Fold | None
+    rows: list[tuple[Row, int | None]]
+
+
 class _Shown:
     """What the template asks for: the words and classes of a cell, a row or a column."""
 
@@ -80,12 +90,25 @@ class _Shown:
         self.columns = len(matrix.heads)
         self.size = "wide" if self.columns > 14 else "usual"  # noqa: PLR2004 - what fits a landscape page
         self.scenarios = len(matrix.groups)
+        self.rows = tuple(row for group in matrix.groups for row in _ordered(group))
+        self.numbers = {(row.scenario, row.case): number for number, row in enumerate(self.rows)}
 
     def _finding(self, cell: Cell, exhibit: ExhibitRecord | None) -> Finding:
         certificates = ((), ()) if exhibit is None else (exhibit.chain, exhibit.anchors)
         chain, store = ([_certificate(one) for one in part] for part in certificates)
         said = sections(cell, exhibit)
         return Finding(cell, cell.id, native(cell.observation), said, chain, store, commands(self.matrix.run.id, cell))
+
+    def parts(self, group: Group) -> Iterator[Part]:
+        """Yield what stands in a group, every row once: those that are folded under what stands for them."""
+        folded = {row.case for shown in group.shown if isinstance(shown, Fold) for row in shown.rows}
+        for shown in group.shown:
+            if isinstance(shown, Fold):
+                yield Part(shown, [(row, self.numbers[row.scenario, row.case]) for row in shown.rows])
+            elif shown.borrowed:
+                yield Part(None, [(shown, None)])
+            elif shown.case not in folded:
+                yield Part(None, [(shown, self.numbers[shown.scenario, shown.case])])
 
     @staticmethod
     def kind(cell: Cell | None) -> str:
@@ -131,6 +154,16 @@ class _Shown:
         return sorted(pairs, key=lambda pair: -pair[1].does_not)
 
 
+def _ordered(group: Group) -> Iterator[Row]:
+    """Yield every row of a group once, in the order in which the page shows them."""
+    folded = {row.case for shown in group.shown if isinstance(shown, Fold) for row in shown.rows}
+    for shown in group.shown:
+        if isinstance(shown, Fold):
+            yield from shown.rows
+        elif not shown.borrowed and shown.case not in folded:
+            yield shown
+
+
 class _Pool:
     """Strings by number: evidence repeats itself, and a file of thousands of cells should not."""
 
@@ -141,13 +174,13 @@ class _Pool:
         return self.strings.setdefault(text, len(self.strings))
 
 
-def _data(matrix: Matrix) -> dict[str, object]:
+def _data(matrix: Matrix, shown: Sequence[Row]) -> dict[str, object]:
     """Return what the script shows on demand.  Sections, facts and commands hold numbers of ``strings``."""
     pool = _Pool()
-    rows = [_row(matrix, row, pool) for row in matrix.rows]
+    rows = [_row(matrix, row, pool) for row in shown]
     return {
         "heads": [head.name for head in matrix.heads],
-        "cases": [f"{row.scenario}/{row.case}" for row in matrix.rows],
+        "cases": [f"{row.scenario}/{row.case}" for row in shown],
         "rows": rows,
         "strings": list(pool.strings),
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.ledger import RunRecord
 from lab.model.result import Cell, Verdict
+from lab.report.folding import Fold, FoldedCell
 from lab.report.matrix import Group, Head, Matrix, Tally
 from lab.report.words import FINDINGS, Sign, native, printable, sign_of, word_of
 
@@ -67,10 +68,16 @@ def _group(matrix: Matrix, group: Group) -> Iterator[str]:
         yield ""
     yield _row(["case", "expected", *(_head(head) for head in matrix.heads)])
     yield _row(["---"] * (2 + len(matrix.heads)))
-    for row in group.rows:
-        yield _row([code(row.case), str(row.expected or ""), *(_cell(cell) for cell in row.cells)])
+    for row in group.shown:
+        if isinstance(row, Fold):
+            yield _row([code(row.label), "", *(_folded(cell) for cell in row.cells)])
+        else:
+            cells = ("" if row.borrowed and cell is None else _cell(cell) for cell in row.cells)
+            yield _row([code(row.case), str(row.expected or ""), *cells])
     yield _row(["does not connect", "", *(_tally(tally) for tally in group.tallies)])
     yield ""
+    for remedy in group.remedies:
+        yield f"- {code(',' + remedy.name)}: {plain(remedy.title)}" + (f": {plain(remedy.why)}" if remedy.why else "")
     for known in group.known:
         who = ", ".join(map(code, known.clients))
         where = ", ".join(map(code, known.cases))
@@ -78,7 +85,7 @@ def _group(matrix: Matrix, group: Group) -> Iterator[str]:
         yield f"- known: {who} in {where}: {said}" + (f" ({plain(known.source)})" if known.source else "")
     for cell in group.marked:
         yield f"- \\*: {code(cell.client)} in {code(cell.case)}: {plain(cell.why)}"
-    if group.known or group.marked:
+    if group.known or group.marked or group.remedies:
         yield ""
 
 
@@ -95,6 +102,10 @@ def _cell(cell: Cell | None) -> str:
     if cell is not None and cell.verdict in FINDINGS and cell.verdict is not Verdict.FIXED:
         word = f"**{word}**"
     return f"{sign_of(cell).glyph} {word}".rstrip()
+
+
+def _folded(cell: FoldedCell) -> str:
+    return f"{cell.sign.glyph} {cell.word}" if cell.sign else cell.word
 
 
 def _tally(tally: Tally) -> str:

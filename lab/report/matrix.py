@@ -9,11 +9,12 @@ from functools import cached_property
 from itertools import groupby
 
 from lab.ledger import RunRecord
-from lab.model.result import Cell, ColumnState, Control, ExhibitRecord, Verdict
-from lab.model.scenario import Expect, Expectation
+from lab.model.result import Cell, ColumnState, Control, ExhibitRecord, RemedyRecord, Verdict
+from lab.report.folding import Fold, fold
+from lab.report.rows import Row
 from lab.report.words import FINDINGS, NOT_RUN, SEVERITY, Sign, native, sign_of
 
-__all__ = ["Group", "Head", "Known", "Matrix", "Row", "Tally"]
+__all__ = ["Group", "Head", "Known", "Matrix", "Tally"]
 
 _VERSIONED = re.compile(r"(?P<stack>.*?)-(?P<version>[0-9].*)", re.DOTALL)
 
@@ -80,26 +81,6 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A case before every column."""
-
-    scenario: str
-    case: str
-    cells: tuple[Cell | None, ...]
-    exhibit: ExhibitRecord | None
-
-    @property
-    def expected(self) -> Expectation | None:
-        """What a careful relying party does; unknown where no client was asked."""
-        return next((cell.expected for cell in self.cells if cell is not None), None)
-
-    @property
-    def expectation_word(self) -> str:
-        """``either`` or ``reject``; empty for the plain case, ``accept``."""
-        return "" if self.expected is None or self.expected.expect is Expect.ACCEPT else str(self.expected.expect)
-
-
-@dataclass(frozen=True)
 class Known:
     """A deviation that was met: by which clients, in which cases of one scenario."""
 
@@ -119,6 +100,14 @@ class Group:
     date: str
     rows: tuple[Row, ...]
     tallies: tuple[Tally, ...]
+    shown: tuple[Row | Fold, ...]
+    """The rows as people read them: generated ones folded, remedies beside what they remedy."""
+
+    @property
+    def remedies(self) -> tuple[RemedyRecord, ...]:
+        """The remedies of its cases, each once."""
+        every = (remedy for row in self.rows if row.exhibit is not None for remedy in row.exhibit.remedies)
+        return tuple({remedy.name: remedy for remedy in every}.values())
 
     def cells(self, verdict: Verdict) -> tuple[Cell, ...]:
         """Return the cells with a verdict, by case, then by column."""
@@ -161,7 +150,10 @@ class Matrix:
             scenario, _, case = case_id.partition("/")
             row = tuple(cells.get((scenario, case, name)) for name in record.run.columns)
             rows.append(Row(scenario, case, row, exhibits.get((scenario, case))))
-        self.groups = tuple(_group(scenario, tuple(part)) for scenario, part in groupby(rows, lambda row: row.scenario))
+        self.groups = tuple(
+            _group(scenario, tuple(part), record.run.columns)
+            for scenario, part in groupby(rows, lambda row: row.scenario)
+        )
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -207,8 +199,8 @@ class Matrix:
         return tuple(head for head in self.heads if head.trouble)
 
 
-def _group(scenario: str, rows: tuple[Row, ...]) -> Group:
+def _group(scenario: str, rows: tuple[Row, ...], columns: tuple[str, ...]) -> Group:
     story = next((row.exhibit for row in rows if row.exhibit is not None), None)
     tallies = tuple(Tally.of(column) for column in zip(*(row.cells for row in rows), strict=True))
     title, date = (story.title, story.date) if story is not None else ("", "")
-    return Group(scenario, title, date, rows, tallies)
+    return Group(scenario, title, date, rows, tallies, fold(rows, columns))

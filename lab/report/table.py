@@ -12,7 +12,9 @@ from rich.text import Text
 
 from lab.ledger import RunRecord
 from lab.model.result import Cell, Observed, Verdict
-from lab.report.matrix import Group, Head, Matrix, Row, Tally
+from lab.report.folding import Fold
+from lab.report.matrix import Group, Head, Matrix, Tally
+from lab.report.rows import Row
 from lab.report.words import Sign, duration, native, printable, sign_of, word_of
 
 __all__ = ["STYLES", "print_table"]
@@ -29,7 +31,7 @@ STYLES = {
     Verdict.NONE: "dim",
     Verdict.PASS: "green",
 }
-_ASIDE = {"either": "blue", "reject": "dim"}
+_ASIDE = {"either": "blue", "reject": "dim", "varies": "dim", "fail": "dim"}
 _GAP = 2
 _NARROWEST_CELLS = 24
 _NOTE_INDENT = 18
@@ -105,16 +107,16 @@ class _Printer:
             title.append(f" · {printable(group.title)}", "not bold")
         self._hanging(Text(), title, 0)
         self._line()
-        layout = self._layout(group.rows)
+        layout = self._layout(group.shown)
         for block in _blocks(layout.widths, layout.room):
-            self._block(group.rows, layout, block)
+            self._block(group.shown, layout, block)
             self._line()
         self._summary(group)
         self._line()
 
-    def _layout(self, rows: Sequence[Row]) -> _Layout:
+    def _layout(self, rows: Sequence[Row | Fold]) -> _Layout:
         """Share the console's width between labels, expectations and cells."""
-        longest = max(cell_len(printable(row.case)) for row in rows)
+        longest = max(cell_len(_label(row)) for row in rows)
         aside = max(len(row.expectation_word) for row in rows)
         aside += _GAP if aside else 0
         room = self.console.width - 2 - aside - _GAP
@@ -122,13 +124,13 @@ class _Printer:
         widths = tuple(
             max(
                 *(cell_len(printable(line)) for line in (*head.lines, head.trouble)),
-                *(2 + len(word_of(row.cells[index])) for row in rows),
+                *(2 + len(_word(row, index)) for row in rows),
             )
             for index, head in enumerate(self.matrix.heads)
         )
         return _Layout(label, aside, room - label, widths)
 
-    def _block(self, rows: Sequence[Row], layout: _Layout, block: range) -> None:
+    def _block(self, rows: Sequence[Row | Fold], layout: _Layout, block: range) -> None:
         margin = " " * (2 + layout.label + layout.aside + _GAP)
         heads = [self.matrix.heads[index] for index in block]
         for number in range(max(len(head.lines) for head in heads)):
@@ -138,7 +140,7 @@ class _Printer:
             troubles = [Text(head.trouble, "bold red") for head in heads]
             self._cells(Text(margin), troubles, block, layout.widths)
         for row in rows:
-            start = Text("  " + printable(row.case))
+            start = Text("  " + _label(row), "dim" if isinstance(row, Fold) or row.borrowed else "")
             if start.cell_len > 2 + layout.label:  # an id is never cut short: its signs go to the next line
                 self._line(start)
                 start = Text("  ")
@@ -146,7 +148,7 @@ class _Printer:
             word = row.expectation_word
             start.append((" " * _GAP + word).ljust(layout.aside) if layout.aside else "", _ASIDE.get(word, ""))
             start.append(" " * _GAP)
-            self._cells(start, [self._cell(row.cells[index]) for index in block], block, layout.widths)
+            self._cells(start, [self._part(row, index) for index in block], block, layout.widths)
 
     def _cells(self, line: Text, parts: Sequence[Text], block: range, widths: Sequence[int]) -> None:
         for part, index in zip(parts, block, strict=True):
@@ -155,6 +157,15 @@ class _Printer:
         line.rstrip()
         self._line(line)
 
+    def _part(self, row: Row | Fold, index: int) -> Text:
+        if isinstance(row, Fold):
+            folded = row.cells[index]
+            style = STYLES[folded.verdict] if folded.verdict is not None else "dim"
+            return Text(f"{self._glyph(folded.sign)} {folded.word}" if folded.sign else folded.word, style)
+        if row.borrowed and row.cells[index] is None:
+            return Text("")
+        return self._cell(row.cells[index])
+
     def _cell(self, cell: Cell | None) -> Text:
         style = "dim" if cell is None else STYLES[cell.verdict]
         return Text(f"{self._glyph(sign_of(cell))} {word_of(cell)}".rstrip(), style)
@@ -162,6 +173,9 @@ class _Printer:
     def _summary(self, group: Group) -> None:
         dead = Text("does not connect: ") + _totals(self.matrix.heads, group.tallies)
         self._hanging(Text("  "), dead, 4)
+        for remedy in group.remedies:
+            said = f"{remedy.title}" + (f": {remedy.why}" if remedy.why else "")
+            self._hanging(Text(f"  ,{printable(remedy.name)}"), Text(printable(f" {said}")), 9)
         for known in group.known:
             who = printable(f"{', '.join(known.clients)} {', '.join(known.cases)}")
             said = printable(", ".join(part for part in (known.native, known.why) if part))
@@ -203,6 +217,16 @@ class _Printer:
             yield Text("took"), Text(duration(took))
         where = f"{run.id}, seed {run.seed}" + (f", files in {folder}" if folder is not None else "")
         yield Text("run"), Text(printable(where))
+
+
+def _label(row: Row | Fold) -> str:
+    return printable(row.label if isinstance(row, Fold) else row.case)
+
+
+def _word(row: Row | Fold, index: int) -> str:
+    if isinstance(row, Fold):
+        return row.cells[index].word
+    return "" if row.borrowed and row.cells[index] is None else word_of(row.cells[index])
 
 
 def _finding(cell: Cell) -> Text:

@@ -7,7 +7,8 @@
   const panel = document.getElementById("panel");
   const pane = document.getElementById("pane");
   const heads = [...grid.tHead.querySelectorAll("th.head")]; // what they show was made fit to be shown; data's names are raw
-  const rows = [...grid.querySelectorAll("tr.case")];
+  const rows = [...grid.querySelectorAll("tr.case[data-row]")];
+  const folds = [...grid.querySelectorAll("tr.fold button")]; // each stands for the rows of its kin
   const cells = rows.map((row) => [...row.querySelectorAll("td")]);
   let current = null; // { row, column } of the cell that the Tab key reaches
   let quiet = false; // focus that must not open the panel
@@ -212,16 +213,18 @@
     const kinds = buttons.filter((one) => one.getAttribute("aria-pressed") === "true").map((one) => one.dataset.kind);
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     const kept = data.heads.map((name) => words.every((word) => name.toLowerCase().includes(word)));
-    for (const line of grid.querySelectorAll("thead tr, tr.case, tr.tally")) {
+    for (const line of grid.querySelectorAll("thead tr, tr.case, tr.fold, tr.tally")) {
       kept.forEach((keep, column) => { line.cells[column + 1].hidden = !keep; });
     }
     rows.forEach((row, index) => {
       const hit = cells[index].map((cell, column) =>
         kept[column] && (!kinds.length || kinds.some((kind) => cell.classList.contains(kind))));
-      row.hidden = kinds.length > 0 && !hit.some(Boolean);
+      const closed = row.dataset.kin && folds[row.dataset.kin - 1].getAttribute("aria-expanded") === "false";
+      row.hidden = kinds.length ? !hit.some(Boolean) : Boolean(closed) && !row.dataset.news;
       cells[index].forEach((cell, column) => cell.classList.toggle("dim", !hit[column]));
     });
-    for (const body of grid.tBodies) body.hidden = [...body.querySelectorAll("tr.case")].every((row) => row.hidden);
+    for (const row of grid.querySelectorAll("tr.fold, tr.borrowed")) row.hidden = kinds.length > 0;
+    for (const body of grid.tBodies) body.hidden = [...body.querySelectorAll("tr.case, tr.fold")].every((row) => row.hidden);
     const at = current && visible(current.row, current.column) ? current : null;
     if (!at) {
       const row = rows.findIndex((one) => !one.hidden);
@@ -229,6 +232,12 @@
       if (row >= 0 && column >= 0) reach({ row, column });
     }
   };
+  for (const fold of folds) {
+    fold.addEventListener("click", () => {
+      fold.setAttribute("aria-expanded", String(fold.getAttribute("aria-expanded") !== "true"));
+      filter();
+    });
+  }
   for (const button of buttons) {
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
@@ -250,6 +259,8 @@
       if (!visible(row, column)) {
         for (const button of buttons) button.setAttribute("aria-pressed", "false");
         find.value = "";
+        const { kin } = rows[row].dataset;
+        if (kin) folds[kin - 1].setAttribute("aria-expanded", "true");
         filter();
       }
       show({ row, column }); // the panel takes its room before the cell is scrolled into what is left
