@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from lab.model.case import Trait
 from lab.model.scenario import Case, Expect, Expectation
 from lab.pki.mint import Minted
 from lab.pki.reference import Opinion, reference
+from lab.pki.traits import traits
 
-__all__ = ["expected", "opinion"]
+__all__ = ["expected", "opinion", "particulars"]
 
 
 def opinion(case: Case, minted: Minted) -> Opinion:
     """Return what the reference relying party makes of a case of the scenario that was minted."""
     return reference(minted.named(case.send), minted.named(case.trust), case.at, case.host, minted.name_of)
+
+
+def particulars(case: Case, minted: Minted) -> frozenset[Trait]:
+    """Return the traits of a case of the scenario that was minted."""
+    return traits(minted.named(case.send), minted.named(case.trust), case.at, case.host)
 
 
 def expected(case: Case, minted: Minted) -> Expectation:

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
-from lab.expectation import expected, opinion
+from lab.expectation import expected, opinion, particulars
+from lab.model.case import Trait
 from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord
 from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
@@ -49,6 +50,7 @@ class Gallery:
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
     _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
+    _traits: dict[str, frozenset[Trait]] = field(default_factory=dict)
 
     def minted(self, slug: str) -> Minted:
         """Return the certificates of a scenario."""
@@ -104,6 +106,12 @@ class Gallery:
             self._expected[case.id] = expected(case, self.minted(case.scenario))
         return self._expected[case.id]
 
+    def traits(self, case: Case) -> frozenset[Trait]:
+        """Return what is particular about a case."""
+        if case.id not in self._traits:
+            self._traits[case.id] = particulars(case, self.minted(case.scenario))
+        return self._traits[case.id]
+
     def pin(self, case: Case) -> str:
         """Return the public key, in PEM, by which pinning clients know the server of a case."""
         scenario = self.scenarios[case.scenario]
@@ -149,6 +157,7 @@ class Gallery:
                 for name, remedy in scenario.remedies.items()
                 if case.origin == "written" and named(case, remedy.of)
             ),
+            traits=tuple(sorted(self.traits(case))),
         )
 
 

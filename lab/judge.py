@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from lab.model.case import Trait
 from lab.model.client import Deviation
 from lab.model.result import Observation, Observed, Verdict
 from lab.model.scenario import Expect, Expectation, Reason
@@ -61,6 +62,11 @@ def _names(deviation: Deviation, scenario: str, case: str, column: str, version:
         and _covers(deviation.columns, column)
         and in_range(version, deviation.versions)
     )
+
+
+def _specific(deviation: Deviation) -> bool:
+    """Tell whether a deviation is said of single cases, so that it can be found to have gone."""
+    return not (deviation.when or deviation.expected or any(sign in deviation.scenario for sign in "*?["))
 
 
 def _covers(patterns: Iterable[str], column: str) -> bool:
@@ -128,21 +134,25 @@ def judge(
     column: str,
     version: str,
     cannot: Collection[str] = (),
+    traits: Collection[Trait] = (),
 ) -> Judgement:
     """Return what an observation means.
 
     ``cannot`` are the checks (``host``, ``dates``, ``chain``) that the column declares not to make: accepting what
-    such a check would have rejected is open.
+    such a check would have rejected is open.  ``traits`` are the case's.
 
     ``case`` is the case inside its ``scenario``; ``column`` and ``version`` say which client it was.  A listed
     deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``;
-    one whose column now does what was expected is ``fixed``.
+    one whose column now does what was expected is ``fixed``, unless it holds for cases at large (a glob over
+    scenarios, or traits): such a one is no promise for any single case.
     """
     plain = _plain(observation, expected)
     listed = [
         one
         for one in deviations
-        if _names(one, scenario, case, column, version) and one.expected in {None, expected.reason}
+        if _names(one, scenario, case, column, version)
+        and one.expected in {None, expected.reason}
+        and set(one.when) <= set(traits)
     ]
     if plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE}:
         for deviation in listed:
@@ -157,6 +167,6 @@ def judge(
     if plain.verdict is Verdict.PASS:
         # A glob may also name cases in which what it describes is right: there, nothing was fixed.
         for deviation in listed:
-            if deviation.observation is not observation.observed:
+            if deviation.observation is not observation.observed and _specific(deviation):
                 return Judgement(Verdict.FIXED, f"a known deviation did not happen: {deviation.why}", deviation.source)
     return plain

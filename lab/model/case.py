@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from lab.model.base import Model, Name, Slug
 
-__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Staple"]
+__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Staple", "Trait"]
 
 Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 """What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
@@ -18,6 +18,32 @@ Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 Origin = Literal["written", "sweep", "boundary", "order", "remedy", "fault"]
 """Who made a case: the author wrote it, or it comes of a sweep, of a date, of a store's order, of a remedy, of a
 fault on the wire."""
+
+Trait = Literal[
+    "first-second",
+    "last-second",
+    "sent-path-expired",
+    "sent-path-last-second",
+    "sent-path-stranded",
+    "intermediate-anchor",
+    "anchor-expired",
+    "root-served",
+    "ca-served-expired",
+    "ca-served-without-signer",
+    "store-path-expired",
+    "store-path-stranded",
+    "sequence-broken",
+    "sequence-expired",
+    "cross-in-store",
+]
+"""What is particular about a case, as ``lab/pki/traits.py`` finds it.
+
+``first-second`` and ``last-second``: the moment is one of those of a certificate.  ``sent-path-...``: of the path that
+takes the first issuer that was sent, and from the store what is left; ``store-path-...``: of the one that takes the
+first issuer from the store, and from what was sent what is left; ``sequence-...``: of the certificates in the very
+sequence sent, up to the first that an anchor signed.  Each may hold what has expired, or reach no anchor.
+``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
+cross-sign of it.  ``ca-served-without-signer``: neither the live anchors nor what was served behind it signed a CA."""
 
 REVERSED = "-reversed"
 """What the name of a store ends in when its anchors are tried in the other order."""

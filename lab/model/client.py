@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lab.model.base import Model, Slug
+from lab.model.case import Reason, Trait
 from lab.model.result import Observed
-from lab.model.scenario import Reason
 
 __all__ = ["Build", "ClientManifest", "Clock", "Column", "Deviation", "Deviations"]
 
@@ -100,6 +100,8 @@ class Deviation(Model):
     """A scenario's slug, or a glob over slugs."""
     case: str
     """A case inside that scenario, or a glob over its cases."""
+    when: tuple[Trait, ...] = ()
+    """What must be particular about a case for it to hold: all of these traits."""
     expected: Reason | None = None
     """The reason for which its cases must be rejected, where it holds for such cases only."""
     columns: tuple[str, ...] = ("*",)

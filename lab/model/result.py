@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from lab.model.base import Model
-from lab.model.case import Expectation, Feature, Origin, Reason
+from lab.model.case import Expectation, Feature, Origin, Reason, Trait
 from lab.model.wire import Stage
 
 __all__ = [
@@ -237,6 +237,8 @@ class ExhibitRecord(Model):
     """What stood in the sweep's braces."""
     remedies: tuple[RemedyRecord, ...] = ()
     """The remedies of this case."""
+    traits: tuple[Trait, ...] = ()
+    """What is particular about it."""
 
 
 class ColumnState(Model):
