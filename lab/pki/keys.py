@@ -28,11 +28,15 @@ __all__ = ["KeyRing", "PrivateKey", "WantedKey", "default_folder", "load_key"]
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 _GENERATORS: dict[str, Callable[[], PrivateKey]] = {
+    # Weak on purpose: what old stores and servers really held.
+    "rsa1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505
     "rsa2048": lambda: rsa.generate_private_key(65537, 2048),
     "rsa3072": lambda: rsa.generate_private_key(65537, 3072),
     "rsa4096": lambda: rsa.generate_private_key(65537, 4096),
+    "rsa8192": lambda: rsa.generate_private_key(65537, 8192),
     "ec256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ec384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ec521": lambda: ec.generate_private_key(ec.SECP521R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
 

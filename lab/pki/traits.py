@@ -49,8 +49,8 @@ def sent_path(served: Sequence[x509.Certificate], anchors: Sequence[x509.Certifi
         if issuer is None:
             break
         path.append(issuer)
-    if _self_signed(path[-1]) and path[-1] not in anchors and len(path) > 1:
-        path.pop()  # nobody vouches for it: its twin in the store may
+    if len(path) > 1 and _self_signed(path[-1]):
+        path.pop()  # the store has the last word: the first of its anchors that fits, which may be a twin
     if path[-1] not in anchors:
         path += [anchor for anchor in anchors if signed_by(path[-1], anchor)][:1]
     return path
