@@ -22,6 +22,7 @@ fault on the wire."""
 Trait = Literal[
     "first-second",
     "last-second",
+    "day-before",
     "sent-path-expired",
     "sent-path-last-second",
     "sent-path-stranded",
@@ -32,17 +33,19 @@ Trait = Literal[
     "ca-served-without-signer",
     "store-path-expired",
     "store-path-stranded",
+    "out-of-sequence",
     "sequence-broken",
     "sequence-expired",
     "cross-in-store",
 ]
 """What is particular about a case, as ``lab/pki/traits.py`` finds it.
 
-``first-second`` and ``last-second``: the moment is one of those of a certificate.  ``sent-path-...``: of the path that
+``first-second`` and ``last-second``: the moment is one of those of a certificate; ``day-before``: one begins within a
+day.  ``sent-path-...``: of the path that
 takes the first issuer that was sent, and from the store what is left; ``store-path-...``: of the one that takes the
 first issuer from the store, and from what was sent what is left; ``sequence-...``: of the certificates in the very
 sequence sent, up to the first that an anchor signed.  Each may hold what has expired, or reach no anchor.
-``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
+``out-of-sequence``: some certificate is not signed by the one that was sent next.  ``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
 cross-sign of it.  ``ca-served-without-signer``: neither the live anchors nor what was served behind it signed a CA."""
 
 REVERSED = "-reversed"

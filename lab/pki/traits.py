@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -68,6 +68,7 @@ def traits(
     found: dict[Trait, bool] = {
         "first-second": any(at == one.not_valid_before_utc for one in every),
         "last-second": any(at == one.not_valid_after_utc for one in every),
+        "day-before": any(timedelta(0) < one.not_valid_before_utc - at <= timedelta(days=1) for one in every),
         "sent-path-expired": any(at > one.not_valid_after_utc for one in path),
         "sent-path-last-second": any(at == one.not_valid_after_utc for one in path),
         "sent-path-stranded": not _ends_at(path, anchors),
@@ -77,6 +78,7 @@ def traits(
         "ca-served-expired": any(at > one.not_valid_after_utc for one in served[1:]),
         "store-path-expired": any(at > one.not_valid_after_utc for one in store_path(served, anchors)),
         "store-path-stranded": not _ends_at(store_path(served, anchors), anchors),
+        "out-of-sequence": not all(map(signed_by, served, served[1:])),
         "sequence-broken": not anchored,
         "sequence-expired": any(at > one.not_valid_after_utc for one in served[:length]),
         "cross-in-store": any(
