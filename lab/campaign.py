@@ -137,7 +137,7 @@ async def conduct(
     """
     probing = _features(campaign)
     gallery = gallery_for(campaign.corpus, (*probing, *campaign.scenarios))
-    gallery.keylog = campaign.keylog
+    gallery.keylog, gallery.seed = campaign.keylog, campaign.seed
     gallery.check()
     plan = Plan(campaign.scenarios, campaign.clients, campaign.seed, campaign.only)
     runtime = open_runtime(reactor, campaign.runtime, campaign.dial, say)

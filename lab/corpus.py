@@ -43,6 +43,11 @@ class ScenarioFile:
     scenario: Scenario
     digest: str
 
+    @property
+    def at_home(self) -> bool:
+        """Whether it is one of the lab's own scenarios, for which its clients' deviations are written."""
+        return self.path.resolve().is_relative_to(home() / "scenarios")
+
 
 @dataclass(frozen=True)
 class ClientFolder:

@@ -267,6 +267,7 @@ class Bench:
             case=case.name,
             column=self._order.name,
             version="",
+            chaos=self._replayer.told(case).chaos(case, witness),
         )
         cell = Cell(
             scenario=case.scenario,

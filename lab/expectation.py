@@ -7,6 +7,7 @@ from lab.model.scenario import Case, Expect, Expectation
 from lab.pki.mint import Minted
 from lab.pki.reference import Opinion, reference
 from lab.pki.traits import traits
+from lab.server.faults import consequence, read_faults
 
 __all__ = ["expected", "opinion", "particulars"]
 
@@ -22,9 +23,20 @@ def particulars(case: Case, minted: Minted) -> frozenset[Trait]:
 
 
 def expected(case: Case, minted: Minted) -> Expectation:
-    """Return what a careful relying party does with a case; its words are the author's, else the reference's."""
-    if case.endures == "fail":
-        return Expectation(expect=Expect.FAIL, why=case.expected.why if case.expected else None)
+    """Return what a careful relying party does with a case; its words are the author's, else the reference's.
+
+    Raise InputError where a fault on the wire is none.
+    """
+    plain = _faultless(case, minted)
+    left = case.endures or consequence(read_faults(case.wire))
+    if left == "fail":
+        return Expectation(expect=Expect.FAIL, why=plain.why)
+    if left == "either" and plain.expect is Expect.ACCEPT:
+        return Expectation(expect=Expect.EITHER, why="nobody has to put up with that much")
+    return plain
+
+
+def _faultless(case: Case, minted: Minted) -> Expectation:
     if case.expected is not None:
         return case.expected
     said = opinion(case, minted)

@@ -14,13 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
 from lab.expectation import expected, opinion, particulars
+from lab.judge import Chaos
 from lab.model.case import Trait
-from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord
+from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Witness
 from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
+from lab.server.chaos.stage import staged
 from lab.server.exhibit import GROUPS, Exhibit
+from lab.server.faults import read_faults
 
 __all__ = ["Gallery"]
 
@@ -33,6 +36,7 @@ class _Key(NamedTuple):
     send: tuple[str, ...]
     lowest: TlsVersion | None
     imposter: bool
+    faulted: str
 
 
 @dataclass
@@ -40,12 +44,13 @@ class Gallery:
     """The exhibits, anchors and records of scenarios.  Nothing is minted twice.
 
     ``keylog`` is a file to which the secrets of every connection are appended, in NSS key log format, for whoever
-    reads a capture.
+    reads a capture.  ``seed`` decides what is random in faults on the wire.
     """
 
     scenarios: Mapping[str, Scenario]
     ring: KeyRing
     keylog: Path | None = None
+    seed: int = 0
     _minted: dict[str, Minted] = field(default_factory=dict)
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
     _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
@@ -71,7 +76,7 @@ class Gallery:
         chain = self.scenarios[case.scenario].chains[case.chain]
         if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        key = _Key(case.scenario, case.chain, case.send, lowest, imposter)
+        key = _Key(case.scenario, case.chain, case.send, lowest, imposter, case.id if case.wire else "")
         if key not in self._exhibits:
             minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
@@ -84,6 +89,9 @@ class Gallery:
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
             )
+            if case.wire:
+                faults, chance = read_faults(case.wire), f"{self.seed}/{case.id}"
+                self._exhibits[key] = staged(self._exhibits[key], faults, chance)
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)
         return self._exhibits[key]
@@ -105,6 +113,10 @@ class Gallery:
         if case.id not in self._expected:
             self._expected[case.id] = expected(case, self.minted(case.scenario))
         return self._expected[case.id]
+
+    def chaos(self, case: Case, witness: Witness) -> Chaos | None:
+        """Return what the witness and the expectations say of a case's faults on the wire, None where it has none."""
+        return Chaos(bool(witness.faults), self.expected(case.faultless)) if case.wire else None
 
     def traits(self, case: Case) -> frozenset[Trait]:
         """Return what is particular about a case."""

@@ -12,7 +12,7 @@ from lab.model.client import Deviation
 from lab.model.result import Observation, Observed, Verdict
 from lab.model.scenario import Expect, Expectation, Reason
 
-__all__ = ["Judgement", "check_of", "in_range", "judge", "version_key"]
+__all__ = ["Chaos", "Judgement", "check_of", "in_range", "judge", "version_key"]
 
 _UNDECIDED = {Observed.FAILED, Observed.UNREACHABLE, Observed.CONTRADICTED}
 _FAULTS = {Observed.TIMEOUT, Observed.CRASHED}
@@ -27,6 +27,14 @@ class Judgement:
     why: str = ""
     source: str = ""
     marked: bool = False
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """The faults on the wire of a case: whether one took effect, and what would be expected without them."""
+
+    shown: bool
+    faultless: Expectation
 
 
 def version_key(version: str) -> tuple[tuple[int, str], ...]:
@@ -98,7 +106,7 @@ def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noq
         return Judgement(Verdict.OPEN, expected.why or "the standards leave it open")
     if accepted != (expected.expect is Expect.ACCEPT):
         if expected.expect is Expect.FAIL:
-            return Judgement(Verdict.EXPOSURE, "connected, and took as whole what was not")
+            return Judgement(Verdict.EXPOSURE, "connected, where the connection must fail")
         if accepted:
             return Judgement(Verdict.EXPOSURE, f"accepted what must be rejected ({expected})")
         return Judgement(Verdict.OUTAGE, f"rejected ({observation.reason}) what is valid")
@@ -106,6 +114,22 @@ def _plain(observation: Observation, expected: Expectation) -> Judgement:  # noq
         why = f"rejected as {observation.reason}, where {expected.reason} was expected"
         return Judgement(Verdict.PASS, why, marked=True)
     return Judgement(Verdict.PASS)
+
+
+def _faulted(observation: Observation, expected: Expectation, chaos: Chaos) -> Judgement:
+    """Judge a case with faults on the wire, without regard to deviations."""
+    if not chaos.shown:
+        plain = _plain(observation, chaos.faultless)
+        if plain.verdict is Verdict.PASS and observation.observed is Observed.ACCEPTED:
+            return Judgement(Verdict.OPEN, "the fault on the wire did not take effect with this client")
+        return plain
+    if observation.observed is not Observed.FAILED or expected.expect is Expect.FAIL:
+        return _plain(observation, expected)
+    if expected.expect is Expect.ACCEPT:
+        return Judgement(Verdict.OUTAGE, "the connection was lost to a fault on the wire that it should survive")
+    if expected.expect is Expect.REJECT:
+        return Judgement(Verdict.PASS, "the fault on the wire came first", marked=True)
+    return Judgement(Verdict.OPEN, expected.why or "the standards leave it open")
 
 
 def check_of(reason: Reason | None) -> str:
@@ -135,18 +159,21 @@ def judge(
     version: str,
     cannot: Collection[str] = (),
     traits: Collection[Trait] = (),
+    at_home: bool = True,
+    chaos: Chaos | None = None,
 ) -> Judgement:
     """Return what an observation means.
 
     ``cannot`` are the checks (``host``, ``dates``, ``chain``) that the column declares not to make: accepting what
-    such a check would have rejected is open.  ``traits`` are the case's.
+    such a check would have rejected is open.  ``traits`` are the case's, ``chaos`` its faults on the wire.
 
     ``case`` is the case inside its ``scenario``; ``column`` and ``version`` say which client it was.  A listed
     deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``;
     one whose column now does what was expected is ``fixed``, unless it holds for cases at large (a glob over
-    scenarios, or traits): such a one is no promise for any single case.
+    scenarios, or traits): such a one is no promise for any single case.  Nor does it excuse anything in a scenario
+    that is not ``at_home``, among the lab's own: who tries a change of their own wants to hear of every outage.
     """
-    plain = _plain(observation, expected)
+    plain = _plain(observation, expected) if chaos is None else _faulted(observation, expected, chaos)
     listed = [
         one
         for one in deviations
@@ -157,7 +184,9 @@ def judge(
     if plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE}:
         for deviation in listed:
             if _happened(deviation, observation):
-                return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
+                if at_home or _specific(deviation):
+                    return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
+                return Judgement(plain.verdict, f"{plain.why}: {deviation.why}", deviation.source)
         if plain.verdict is Verdict.EXPOSURE and check_of(expected.reason) in cannot:
             return Judgement(Verdict.OPEN, f"it declares not to check the {check_of(expected.reason)}")
         for deviation in listed:

@@ -36,13 +36,21 @@ def _observed(probe: Probe, report: Report, witness: Witness) -> tuple[Observed,
         objection = _against_acceptance(witness)
         return (Observed.CONTRADICTED, objection) if objection else (Observed.ACCEPTED, "")
     if report.outcome is Outcome.REJECTED:
-        objection = _against_rejection(report, witness)
-        return (Observed.CONTRADICTED, objection) if objection else (Observed.REJECTED, "")
+        return _rejection(report, witness)
     if report.outcome is Outcome.UNSUPPORTED:
         return Observed.UNSUPPORTED, ""
     if report.stage is Stage.CONNECT and witness.connections == 0:
         return Observed.UNREACHABLE, ""
     return Observed.FAILED, ""
+
+
+def _rejection(report: Report, witness: Witness) -> tuple[Observed, str]:
+    objection = _against_rejection(report, witness)
+    if not objection:
+        return Observed.REJECTED, ""
+    if witness.faults and not witness.certificates:
+        return Observed.FAILED, ""  # what it took for a rejection is what a fault on the wire looked like to it
+    return Observed.CONTRADICTED, objection
 
 
 def _against_acceptance(witness: Witness) -> str:

@@ -32,6 +32,11 @@ class Plan:
         every = (case for file in self.scenarios for case in file.scenario.cases())
         return tuple(case for case in every if self.only is None or case.id in self.only)
 
+    @cached_property
+    def at_home(self) -> frozenset[str]:
+        """The slugs of those scenarios that are the lab's own."""
+        return frozenset(file.scenario.slug for file in self.scenarios if file.at_home)
+
     def order(self, column: str, done: Iterable[str] = ()) -> list[Case]:
         """Return the cases that a column has yet to meet, in the order that the seed gives; ``done`` are case ids."""
         skipped = set(done)

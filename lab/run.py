@@ -264,6 +264,8 @@ class _Filling:
             version=said_version(work.state.version) or work.client.column.version,
             cannot=work.client.cannot,
             traits=self.gallery.traits(case) if work.client.home.deviations else frozenset(),
+            at_home=case.scenario in self.plan.at_home,
+            chaos=self.gallery.chaos(case, measured.witness),
         )
         cell = Cell(
             scenario=case.scenario,

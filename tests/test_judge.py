@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import product
 
 import pytest
@@ -58,6 +59,8 @@ def judged(
     *deviations: Deviation,
     column: str = "openssl-1.0.2q",
     version: str = "1.0.2q",
+    traits: Collection[str] = (),
+    at_home: bool = True,
 ) -> Judgement:
     return judge(
         observation,
@@ -67,6 +70,8 @@ def judged(
         case="long+both@after",
         column=column,
         version=version,
+        traits=traits,
+        at_home=at_home,
     )
 
 
@@ -265,3 +270,25 @@ def test_columns_that_are_taken_out(columns: tuple[str, ...], column: str, verdi
     """A glob that begins with ! takes columns out, and by itself covers none."""
     listed = deviation(columns=columns)
     assert judged(observation(Observed.REJECTED), expectation(Expect.ACCEPT), listed, column=column).verdict is verdict
+
+
+def test_a_deviation_at_large_is_no_promise() -> None:
+    """One that holds for whatever scenario is known where it happens, and nothing is fixed where it does not."""
+    large = deviation(scenario="*", case="*", when=["sent-path-expired"])
+    outage = observation(Observed.REJECTED), expectation(Expect.ACCEPT)
+    assert judged(*outage, large).verdict is Verdict.OUTAGE
+    assert judged(*outage, large, traits={"sent-path-expired", "root-served"}).verdict is Verdict.KNOWN
+    right = judged(observation(Observed.ACCEPTED), expectation(Expect.ACCEPT), large, traits={"sent-path-expired"})
+    assert right.verdict is Verdict.PASS
+
+
+def test_a_deviation_at_large_excuses_nothing_elsewhere() -> None:
+    """In a scenario that is not the lab's own an outage stays one, and says what is behind it."""
+    large = deviation(scenario="*", case="*")
+    elsewhere = judged(observation(Observed.REJECTED), expectation(Expect.ACCEPT), large, at_home=False)
+    assert (elsewhere.verdict, elsewhere.source) == (Verdict.OUTAGE, large.source)
+    assert large.why in elsewhere.why
+    assert (
+        judged(observation(Observed.REJECTED), expectation(Expect.ACCEPT), deviation(), at_home=False).verdict
+        == "known"
+    )

@@ -41,11 +41,11 @@ Trait = Literal[
 """What is particular about a case, as ``lab/pki/traits.py`` finds it.
 
 ``first-second`` and ``last-second``: the moment is one of those of a certificate; ``day-before``: one begins within a
-day.  ``sent-path-...``: of the path that
-takes the first issuer that was sent, and from the store what is left; ``store-path-...``: of the one that takes the
-first issuer from the store, and from what was sent what is left; ``sequence-...``: of the certificates in the very
-sequence sent, up to the first that an anchor signed.  Each may hold what has expired, or reach no anchor.
-``out-of-sequence``: some certificate is not signed by the one that was sent next.  ``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
+day.  ``sent-path-...``: of the path that takes the first issuer that was sent, and from the store what is left;
+``store-path-...``: of the one that takes the first issuer from the store, and from what was sent what is left;
+``sequence-...``: of the certificates in the very sequence sent, up to the first that an anchor signed.  Each may hold
+what has expired, or reach no anchor.  ``out-of-sequence``: some certificate is not signed by the next one sent.
+``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
 cross-sign of it.  ``ca-served-without-signer``: neither the live anchors nor what was served behind it signed a CA."""
 
 REVERSED = "-reversed"
@@ -152,6 +152,11 @@ class Case(Model):
     def base(self) -> str:
         """The case without remedy and fault: ``long+both@after``."""
         return f"{self.chain}+{self.store}@{self.time}"
+
+    @property
+    def faultless(self) -> Case:
+        """The same case without any fault on the wire."""
+        return self.model_copy(update={"fault": None, "wire": (), "endures": None})
 
     @property
     def name(self) -> str:

@@ -118,6 +118,9 @@ class Witness(Model):
     """Bytes sent."""
     closed: Literal["", "close-notify", "fin", "reset", "deadline", "lab"] = ""
     """How the connection ended."""
+    faults: tuple[str, ...] = ()
+    """The faults on the wire that really took effect, and what each did: ``truncated-certificate: 312 of 2711 bytes,
+    then FIN``."""
     ms: float = 0.0
     """From accept to close, in milliseconds."""
     handshake_ms: float | None = None

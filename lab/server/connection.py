@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from random import Random
 from typing import Any
 
 from OpenSSL import SSL
@@ -16,9 +17,14 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from lab.server.chaos.items import Sent
+from lab.server.chaos.relay import Relay
+from lab.server.chaos.stage import opened
 from lab.server.exhibit import Exhibit
 from lab.server.hello import HelloReader, Progress, read_server_hello
 from lab.server.openssl import cipher_name
+from lab.server.records import CERTIFICATE, HANDSHAKE, SERVER_HELLO
+from lab.server.records import Record as TlsRecord
 from lab.server.witness import Closed, Record
 
 __all__ = ["ANSWER", "Limits", "ServerConnection"]
@@ -88,6 +94,7 @@ class ServerConnection(Protocol):
         self._blocked = False
         self._broken = False
         self._drained = 0
+        self._relay = self._faults()
 
     # --- the transport's side
 
@@ -95,6 +102,9 @@ class ServerConnection(Protocol):
         """Start the clock of the handshake."""
         self.transport.setTcpNoDelay(True)
         self._timer = self._reactor.callLater(self._limits.handshake_s, self.abort, "deadline")
+        if self._relay is not None:
+            self.transport.pauseProducing()
+            self._relay.accepted(self.transport.resumeProducing)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802 - twisted's name
         """Take bytes from the client, whatever they are."""
@@ -132,6 +142,8 @@ class ServerConnection(Protocol):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._tls = None
+        if self._relay is not None:
+            self._relay.stop()
         self._gone(self)
 
     def abort(self, why: Closed) -> None:
@@ -156,7 +168,7 @@ class ServerConnection(Protocol):
         return early
 
     def _open_tls(self) -> SSL.Connection:
-        tls = SSL.Connection(self._context, None)
+        tls = opened(self._context, self._exhibit, self.record.hello)
         tls.set_accept_state()
         tls.set_app_data(self.record)
         return tls
@@ -185,15 +197,22 @@ class ServerConnection(Protocol):
         if self._state is _State.OVER:
             self._leave()
             return
-        if self._state is _State.REQUEST:
+        if self._state is _State.REQUEST and not (self._relay is not None and self._relay.quiet):
             with suppress(SSL.Error):
                 tls.shutdown()
         self._state = _State.OVER
         self._flush(tls)
-        if answered:
-            self.record.answer_at = self._made
         self._timer.reset(self._limits.idle_s)
+        if self._relay is not None:
+            self._relay.take(b"", self._note_answer if answered else None)
+            self._relay.close(answered=answered)
+            return
+        if answered:
+            self._note_answer()
         self._end_writing()
+
+    def _note_answer(self) -> None:
+        self.record.answer_at = self._made
 
     def _drain(self, tls: SSL.Connection, size: int) -> None:
         """Throw away what comes after the last word, until the client's close_notify or too much of it."""
@@ -218,6 +237,9 @@ class ServerConnection(Protocol):
             while not len(flight) % _CHUNK:
                 flight += tls.bio_read(_CHUNK)
         except SSL.WantReadError:
+            return
+        if self._relay is not None:
+            self._relay.take(flight, self._note_certificate if self.record.certificate_made else None)
             return
         if not self._made:
             self._note_server_hello(tls, flight)
@@ -259,7 +281,9 @@ class ServerConnection(Protocol):
         else:
             self.transport.unregisterProducer()
             self._blocked = False
-            if self._state is _State.OVER:
+            if self._relay is not None:
+                self._relay.go_on()
+            elif self._state is _State.OVER:
                 self._end_writing()
 
     def stopProducing(self) -> None:  # noqa: N802 - twisted's name
@@ -274,3 +298,52 @@ class ServerConnection(Protocol):
         except OSError:  # the client was quicker
             return
         self._leave()
+
+    # --- what faults need of it
+
+    def _faults(self) -> Relay | None:
+        faults, seed = self._exhibit.faults, self._exhibit.seed
+        if not faults:
+            return None
+        chance = Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        return Relay(self._reactor, self, faults, chance, lambda: self.record.hello, self._exhibit.chain)
+
+    @property
+    def drained(self) -> bool:
+        """Whether the kernel has taken all that was written."""
+        return not self._blocked
+
+    def write(self, data: bytes) -> int:
+        """Write bytes past the faults, and return how many were written since the beginning."""
+        self._made += len(data)
+        self._send(data)
+        return self._made
+
+    def end(self) -> None:
+        """Send a FIN."""
+        self._end_writing()
+
+    def reset(self) -> None:
+        """Send a RST."""
+        self.abort("lab")
+
+    def extend(self, seconds: float) -> None:
+        """Put the deadline off."""
+        if self._timer.active():
+            self._timer.delay(seconds)
+
+    def noted(self, position: int, text: str) -> None:
+        """Take note of a fault that took effect if the bytes up to ``position`` are sent."""
+        self.record.notes.append((position, text))
+
+    def said(self, message: Sent, position: int) -> None:
+        """Take note of a handshake message that ends at ``position``."""
+        if message.kind == CERTIFICATE:
+            self.record.certificate_at = position
+        elif message.kind == SERVER_HELLO and self._tls is not None:
+            self._note_server_hello(self._tls, TlsRecord(HANDSHAKE, b"\3\3", message.message).data)
+
+    def _note_certificate(self) -> None:
+        # in TLS 1.3 it cannot be seen in the record that carries it
+        if self.record.tls == "1.3" and self.record.certificate_at is None:
+            self.record.certificate_at = self._made

@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 
 from lab.errors import InputError
 from lab.model.scenario import TlsVersion
+from lab.server.faults import Fault
 from lab.server.openssl import set_groups
 from lab.server.witness import observe
 
@@ -58,7 +59,7 @@ class Exhibit:
     order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
-    ``wrong_key_pem``.
+    ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
     """
 
     chain: tuple[bytes, ...]
@@ -69,6 +70,8 @@ class Exhibit:
     prefer: Literal["server", "client"] = "server"
     groups: str = GROUPS
     imposter: bool = False
+    faults: tuple[Fault, ...] = ()
+    seed: str = ""
 
     @cached_property
     def wrong_key_pem(self) -> bytes:

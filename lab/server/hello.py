@@ -14,6 +14,7 @@ _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_HELLO = 2
 _SERVER_NAME = 0
+_SUPPORTED_GROUPS = 10
 _SUPPORTED_VERSIONS = 43
 _KEY_SHARE = 51
 _MAX_RECORD = 2**14
@@ -42,8 +43,8 @@ class ClientHello:
     GREASE, in the client's order) or else legacy_version alone, which is then the highest one.  ``clock`` is
     gmt_unix_time, the first four bytes of the random (RFC 5246 section 7.4.1.2).  ``sslv2`` marks the old compatible
     form (RFC 5246 appendix E.2), which has neither a name nor extensions.  ``shares`` are the groups of the key shares
-    (RFC 8446 section 4.2.8), without GREASE.  A malformed message leaves the fields
-    behind its fault empty.
+    (RFC 8446 section 4.2.8), ``groups`` those that are supported (section 4.2.7), both without GREASE.  A malformed
+    message leaves the fields behind its fault empty.
     """
 
     raw: bytes
@@ -53,6 +54,7 @@ class ClientHello:
     clock: int | None = None
     sslv2: bool = False
     shares: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def _parse(raw: bytes) -> ClientHello:
     versions: tuple[str, ...] = ()
     ciphers: tuple[int, ...] = ()
     shares: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
     try:
         fields.take(4)
         versions = (version_name(fields.number(2)),)
@@ -153,10 +156,12 @@ def _parse(raw: bytes) -> ClientHello:
             versions = tuple(version_name(number) for number in listed if not _is_grease(number))
         if (named := extensions.get(_SERVER_NAME)) is not None:
             name = _server_name(named)
+        if (supported := extensions.get(_SUPPORTED_GROUPS)) is not None:
+            groups = tuple(group for group in _pairs(_Fields(supported).vector(2)) if not _is_grease(group))
         shares = _shares(extensions.get(_KEY_SHARE))
     except _Short:
         pass
-    return ClientHello(raw, name, versions, ciphers, clock, shares=shares)
+    return ClientHello(raw, name, versions, ciphers, clock, shares=shares, groups=groups)
 
 
 def _shares(extension: bytes | None) -> tuple[int, ...]:

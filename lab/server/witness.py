@@ -66,7 +66,7 @@ class Record:
     """What is known of one connection so far.  Times are the reactor's seconds, sizes are raw bytes.
 
     ``*_at`` are positions in the bytes that the server made: what ends there was sent when ``bytes_out``, which
-    counts only what the kernel has taken, has come as far.
+    counts only what the kernel has taken, has come as far.  ``notes`` are what faults did, each with such a position.
     """
 
     __slots__ = (
@@ -85,6 +85,7 @@ class Record:
         "ended",
         "handshaken",
         "hello",
+        "notes",
         "peer_closed",
         "request",
         "tls",
@@ -103,6 +104,7 @@ class Record:
         self.certificate_made = False
         self.certificate_at: int | None = None
         self.answer_at: int | None = None
+        self.notes: list[tuple[int, str]] = []
         self.data = 0
         self.request = False
         self.peer_closed = False
@@ -124,6 +126,19 @@ class Record:
             self.hello is not None,
             self.bytes_in,
         )
+
+    def noted(self, position: int, text: str) -> None:
+        """Take note of what a fault did if the bytes up to ``position`` are sent."""
+        fault = text.partition(":")[0]
+        told = [note for note in self.notes if note[1].partition(":")[0] == fault and self._sent(note[0])]
+        for older in told[:-1]:  # the list must not grow with every record, and what came last is what counts
+            self.notes.remove(older)
+        self.notes.append((position, text))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What each fault that took effect did, in words: the last that is true of it."""
+        return tuple({text.partition(":")[0]: text for position, text in self.notes if self._sent(position)}.values())
 
     def witness(self, connections: int = 1) -> Witness:
         """Return what was seen, as the witness of a probe that made this many connections."""
@@ -150,6 +165,7 @@ class Record:
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             closed=self.closed,
+            faults=self.faults,
             ms=round((self.ended - self.accepted) * 1000, 3),
             handshake_ms=None if done is None else round((done - self.accepted) * 1000, 3),
         )

@@ -103,7 +103,7 @@ def test_lines_are_those_of_the_file(written):
         ('[sweep]\na = "1..2"\n[entities]\nb = { cn = "{a}" }\n', "{a} has no value here"),
         ('[entities]\nb = { cn = "{depht}" }\n', "nothing is called {depht}"),
         ('[sweep]\na = ["x"]\n[entities]\n"{a}" = { cn = "{a+1}" }\n', "only a whole number can be counted"),
-        ('[sweep]\na = [1, 1]\n', "a value stands here twice"),
+        ("[sweep]\na = [1, 1]\n", "a value stands here twice"),
         ('[sweep]\na = "1...3"\n', "found '1...3'"),
         ('[certificates]\na = { like = "b" }\n', 'it is like "b", which is no certificate'),
         ('[certificates]\na = { like = "b" }\nb = { like = "a" }\n', "a loop: a -> b -> a"),

@@ -118,8 +118,12 @@ def test_boundaries_are_all_that_bear_on_the_case(spans: list[list[int]]) -> Non
     said = tomllib.loads(TEXT)
     names = ["leaf", *(f"ca-{number}" for number in range(1, len(spans)))]
     said["certificates"] = {
-        name: {"subject": "site" if name == "leaf" else "new", "issuer": "new",
-               "from": begin + timedelta(seconds=span[0]), "until": begin + timedelta(seconds=span[1])}
+        name: {
+            "subject": "site" if name == "leaf" else "new",
+            "issuer": "new",
+            "from": begin + timedelta(seconds=span[0]),
+            "until": begin + timedelta(seconds=span[1]),
+        }
         for name, span in zip(names, spans, strict=True)
     }
     said["chains"] = {"long": {"send": names, "at": ["boundaries"]}}

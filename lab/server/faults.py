@@ -1,0 +1,409 @@
+"""The catalogue of faults on the wire: what a server can do wrong, or oddly, and what a relying party makes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from lab.errors import InputError, Problem, did_you_mean
+from lab.model.scenario import TlsVersion
+from lab.server.chaos.filters import (
+    Apart,
+    At,
+    Coalesced,
+    Cut,
+    First,
+    OneByte,
+    Oversized,
+    Quiet,
+    Retried,
+    Rewritten,
+    Shown,
+)
+from lab.server.chaos.items import End, Filter, Item, Note, Pause, Reset, Stall
+from lab.server.hello import ClientHello
+from lab.server.records import ALERT, Raw, Record
+from lab.server.witness import ALERTS
+
+__all__ = ["CATALOGUE", "Consequence", "Fault", "Parameter", "Wire", "consequence", "read_faults"]
+
+Consequence = Literal["same", "either", "fail"]
+"""What a fault does to what is expected: ``same``, nothing; ``either``, a valid chain may be accepted or the
+connection fail; ``fail``, the connection must fail."""
+
+_GRAVITY: tuple[Consequence, ...] = ("same", "either", "fail")
+_WARNING, _FATAL = 1, 2
+_UNRECOGNIZED_NAME = 112
+_TLS12 = b"\3\3"
+_WRITTEN = re.compile(r"(?P<name>[a-z0-9-]+)(?:=(?P<value>[0-9]{1,9}))?")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a fault takes: ``delay-hello=800``."""
+
+    unit: str
+    default: int
+    lowest: int
+    highest: int
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a fault is told of the connection: its own name and number, the source of all chance, hello and chain.
+
+    The client's hello is not there yet when the filters are made, so that ``hello`` is called when it is needed.
+    """
+
+    name: str
+    value: int
+    chance: Random
+    hello: Callable[[], ClientHello | None]
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entry of the catalogue.
+
+    ``max_tls`` is the highest version that an exhibit then speaks: "1.2" where the fault needs handshake messages
+    that are not encrypted.  ``make`` returns the filter that does it; None where the exhibit itself is another one.
+    """
+
+    name: str
+    summary: str
+    consequence: Consequence
+    references: tuple[str, ...]
+    make: Callable[[Wire], Filter] | None = None
+    parameter: Parameter | None = None
+    max_tls: TlsVersion | None = None
+    needs: TlsVersion | None = None
+    """The version that a client must offer for the fault to take effect."""
+
+    def read(self, value: str | None) -> Fault:
+        """Return the fault with a number as it was written; raise ValueError where it takes none, or not that one."""
+        if self.parameter is None:
+            if value is not None:
+                raise ValueError(f'"{self.name}" takes no number')
+            return Fault(self, 0, self.name)
+        if value is None:
+            return Fault(self, self.parameter.default, self.name)
+        lowest, highest = self.parameter.lowest, self.parameter.highest
+        if not lowest <= int(value) <= highest:
+            raise ValueError(f'"{self.name}" takes {lowest} to {highest} {self.parameter.unit}, not {int(value)}')
+        return Fault(self, int(value), f"{self.name}={int(value)}")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of the catalogue with its number; ``name`` is how it is written: ``delay-hello=800``."""
+
+    kind: Kind
+    value: int
+    name: str
+
+
+def read_faults(names: Iterable[str], *, file: str = "", field: str = "") -> tuple[Fault, ...]:
+    """Return faults by their names, ``NAME`` or ``NAME=NUMBER``; raise InputError with every name that is none."""
+    faults: list[Fault] = []
+    problems: list[Problem] = []
+    for name in names:
+        match = _WRITTEN.fullmatch(name)
+        kind = CATALOGUE.get(match["name"]) if match else None
+        if match is None or kind is None:
+            remedy = did_you_mean(name.partition("=")[0], CATALOGUE)
+            problems.append(Problem(file=file, field=field, found=f'no fault is called "{name}"', remedy=remedy))
+            continue
+        try:
+            faults.append(kind.read(match["value"]))
+        except ValueError as error:
+            problems.append(Problem(file=file, field=field, found=str(error)))
+    if problems:
+        raise InputError(problems)
+    return tuple(faults)
+
+
+def consequence(faults: Iterable[Fault]) -> Consequence:
+    """Return what several faults together do to what is expected: the gravest of what each does."""
+    return max((fault.kind.consequence for fault in faults), key=_GRAVITY.index, default="same")
+
+
+# --- what happens
+
+
+def _pause(wire: Wire, where: str) -> Pause:
+    return Pause(wire.value / 1000, f"{wire.name}: {wire.value} ms {where}")
+
+
+def _delayed(at: At, where: str) -> Callable[[Wire], Filter]:
+    return lambda wire: Cut(at, lambda _before, _size: iter((_pause(wire, where),)))
+
+
+def _reset(at: At) -> Callable[[Wire], Filter]:
+    def make(wire: Wire) -> Filter:
+        def happens(before: int, size: int) -> Iterator[Item]:
+            yield Reset(f"{wire.name}: RST" + (f" after {before} of {size} bytes of the message" if before else ""))
+
+        return Cut(at, happens)
+
+    return make
+
+
+def _truncated(wire: Wire) -> Filter:
+    def happens(before: int, size: int) -> Iterator[Item]:
+        yield End(f"{wire.name}: {before} of {size} bytes, then FIN")
+
+    return Cut(At.INSIDE_CERTIFICATE, happens)
+
+
+def _stalled(wire: Wire) -> Filter:
+    return Cut(At.AFTER_HELLO, lambda _before, _size: iter((Stall(f"{wire.name}: nothing after the ServerHello"),)))
+
+
+def _garbage(wire: Wire) -> Filter:
+    def happens(_before: int, _size: int) -> Iterator[Item]:
+        # The first byte is no content type, so that nobody waits for the rest of a record.
+        yield Raw(bytes((wire.chance.randrange(0x40, 0x80),)) + wire.chance.randbytes(wire.value - 1))
+        yield End(f"{wire.name}: {wire.value} bytes that are no record, then FIN")
+
+    return Cut(At.AFTER_HELLO, happens)
+
+
+def _alert(level: int, number: int) -> Record:
+    return Record(ALERT, _TLS12, bytes((level, number)))
+
+
+def _warned(wire: Wire) -> Filter:
+    def happens(_before: int, _size: int) -> Iterator[Item]:
+        yield _alert(_WARNING, _UNRECOGNIZED_NAME)
+        yield Note(f"{wire.name}: a first warning unrecognized_name")  # a client may leave before the last
+        yield from (_alert(_WARNING, _UNRECOGNIZED_NAME) for _ in range(wire.value - 1))
+        yield Note(f"{wire.name}: {wire.value} times warning unrecognized_name")
+
+    return Cut(At.HELLO, happens)
+
+
+def _alerted(number: int) -> Callable[[Wire], Filter]:
+    def make(wire: Wire) -> Filter:
+        def happens(_before: int, _size: int) -> Iterator[Item]:
+            yield _alert(_FATAL, number)
+            yield End(f"{wire.name}: fatal {ALERTS[number]} in place of the ServerHello, then FIN")
+
+        return Cut(At.HELLO, happens)
+
+    return make
+
+
+_WEAKEST = (0x0001, 0x0002, 0x0004, 0x0005, 0x0003, 0x0008, 0x0006)  # NULL, RC4 and export suites of RSA
+_NARROW = (0x1305, 0x1304, 0x1303, 0x1302, 0x1301)  # TLS 1.3, CCM_8 first
+_CIPHER_AT = 39  # of a ServerHello message with an empty session id
+
+
+def _downgraded(wire: Wire) -> Filter:
+    def change(message: bytes) -> tuple[bytes, str] | None:
+        hello = wire.hello()
+        at = _CIPHER_AT + message[38]
+        chosen = int.from_bytes(message[at : at + 2], "big")
+        pool = _NARROW if chosen in _NARROW else _WEAKEST
+        offered = hello.ciphers if hello is not None else ()
+        other = next((suite for suite in pool if suite not in offered), None)
+        if other is None:
+            return None
+        changed = message[:at] + other.to_bytes(2, "big") + message[at + 2 :]
+        return changed, f"{wire.name}: 0x{other:04x}, which the client did not offer, in place of 0x{chosen:04x}"
+
+    return Rewritten(change)
+
+
+# --- the catalogue
+
+_MS = Parameter("ms", 500, 1, 600_000)
+_FRAGMENTED = "RFC 8446 section 5.1: handshake messages may be coalesced, or fragmented across several records"
+_ABORTED = "RFC 9293 section 3.10.7: a RST ends the connection"
+_LENGTH = "RFC 8446 section 4: a message is as long as its header says; section 6: decode_error otherwise"
+
+_KINDS = (
+    Kind(
+        "delay-accept",
+        "accepts the connection, and waits before it reads the ClientHello",
+        "same",
+        ("RFC 9293 section 3.8: a peer may be slow",),
+        lambda wire: First(_pause(wire, "before the ClientHello was read")),
+        _MS,
+    ),
+    Kind(
+        "delay-hello",
+        "waits before the ServerHello",
+        "same",
+        ("RFC 9293 section 3.8: a peer may be slow",),
+        _delayed(At.HELLO, "before the ServerHello"),
+        _MS,
+    ),
+    Kind(
+        "delay-certificate",
+        "waits between ServerHello and Certificate; under TLS 1.3, before the encrypted records of which one holds it",
+        "same",
+        ("RFC 9293 section 3.8: a peer may be slow",),
+        _delayed(At.CERTIFICATE, "before the Certificate"),
+        _MS,
+    ),
+    Kind(
+        "one-byte-records",
+        "puts every byte of the handshake messages from ServerHello to ServerHelloDone into a record of its own",
+        "same",
+        (_FRAGMENTED,),
+        lambda wire: OneByte(wire.name),
+        max_tls="1.2",
+    ),
+    Kind(
+        "split-record",
+        "sends the records of its first flight with every byte in a TCP segment of its own",
+        "same",
+        ("RFC 9293 section 3.7: TCP keeps no bounds of segments", "RFC 8446 section 5: records"),
+        lambda wire: Apart(wire.name, wire.value),
+        Parameter("bytes", 4096, 6, 65_536),
+    ),
+    Kind(
+        "coalesced-messages",
+        "puts the messages from ServerHello to ServerHelloDone into one record",
+        "same",
+        (_FRAGMENTED,),
+        lambda wire: Coalesced(wire.name),
+        max_tls="1.2",
+    ),
+    Kind(
+        "hello-retry-request",
+        "asks, under TLS 1.3, for a key share of a group that the client supports and sent none for",
+        "same",
+        ("RFC 8446 section 4.1.4: HelloRetryRequest",),
+        lambda wire: Retried(wire.name),
+        needs="1.3",
+    ),
+    Kind(
+        "too-long-chain",
+        "sends so many more certificates behind the chain that the Certificate message is that long",
+        "same",
+        ("RFC 8446 section 4.4.2: a Certificate message may have up to 2^24-1 bytes",),
+        lambda wire: Shown(f"{wire.name}: begins {len(wire.chain)} certificates, {sum(map(len, wire.chain))} bytes"),
+        Parameter("KiB", 40, 20, 60),
+    ),
+    Kind(
+        "no-close-notify",
+        "closes with a FIN after the whole answer, without a close_notify",
+        "same",
+        ("RFC 8446 section 6.1: close_notify", "RFC 9112 section 8: a body of known length is whole without one"),
+        lambda wire: Quiet(wire.name),
+    ),
+    Kind(
+        "warning-alerts",
+        "sends warning alerts (unrecognized_name) before the ServerHello",
+        "same",
+        ("RFC 6066 section 3: a warning of unrecognized_name, which is no error",),
+        _warned,
+        Parameter("alerts", 1, 1, 4),
+        max_tls="1.2",
+    ),
+    Kind(
+        "warning-flood",
+        "sends a great many warning alerts (unrecognized_name) before the ServerHello",
+        "either",
+        ("CVE-2016-8610: a flood of warnings that was never refused", "RFC 5246 section 7.2.2"),
+        _warned,
+        Parameter("alerts", 1000, 5, 20_000),
+        max_tls="1.2",
+    ),
+    Kind(
+        "stall-after-server-hello",
+        "sends nothing after the ServerHello, for ever",
+        "fail",
+        ("RFC 8446 section 4.4: no client has seen the server's Finished",),
+        _stalled,
+    ),
+    Kind(
+        "reset-before-hello",
+        "resets the connection when it has been accepted",
+        "fail",
+        (_ABORTED,),
+        lambda wire: First(Reset(f"{wire.name}: RST, and no ClientHello was read")),
+    ),
+    Kind(
+        "reset-before-certificate",
+        "resets the connection after the ServerHello; under TLS 1.3, before the encrypted records",
+        "fail",
+        (_ABORTED,),
+        _reset(At.CERTIFICATE),
+    ),
+    Kind(
+        "reset-inside-certificate",
+        "resets the connection in the middle of the Certificate message",
+        "fail",
+        (_ABORTED,),
+        _reset(At.INSIDE_CERTIFICATE),
+        max_tls="1.2",
+    ),
+    Kind(
+        "reset-after-certificate",
+        "resets the connection after the Certificate message",
+        "fail",
+        (_ABORTED,),
+        _reset(At.AFTER_CERTIFICATE),
+        max_tls="1.2",
+    ),
+    Kind(
+        "truncated-certificate",
+        "sends half of the Certificate message, whose header promises all of it, then a FIN",
+        "fail",
+        (_LENGTH,),
+        _truncated,
+        max_tls="1.2",
+    ),
+    Kind(
+        "garbage-after-server-hello",
+        "sends bytes that are no record after the ServerHello, then a FIN",
+        "fail",
+        ("RFC 8446 section 5: unexpected_message for a content type that there is not",),
+        _garbage,
+        Parameter("bytes", 512, 1, 65_536),
+    ),
+    Kind(
+        "oversized-record",
+        "puts Certificate to ServerHelloDone into one record of more than 2^14+2048 bytes, sound but for its size",
+        "fail",
+        ("RFC 5246 section 6.2: a record's length must not exceed 2^14, encrypted 2^14+2048",),
+        lambda wire: Oversized(wire.name),
+        max_tls="1.2",
+    ),
+    Kind(
+        "downgrade-version",
+        "speaks TLS 1.2 to a client that offers TLS 1.3, with the mark of a downgrade in its random; all else is right",
+        "fail",
+        ("RFC 8446 section 4.1.3: a client must abort with illegal_parameter",),
+        None,
+        max_tls="1.2",
+        needs="1.3",
+    ),
+    Kind(
+        "downgrade-cipher",
+        "names in the ServerHello a cipher suite that the client did not offer",
+        "fail",
+        ("RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3: a client must abort with illegal_parameter",),
+        _downgraded,
+    ),
+    *(
+        Kind(
+            f"alert-{name.replace('_', '-')}",
+            f"sends a fatal alert, {name}, in place of the ServerHello, then a FIN",
+            "fail",
+            ("RFC 8446 section 6.2: a fatal alert ends the connection",),
+            _alerted(number),
+        )
+        for number, name in ALERTS.items()
+        if name not in {"close_notify", "user_canceled", "no_renegotiation"}  # none of these is ever fatal
+    ),
+)
+
+CATALOGUE = {kind.name: kind for kind in _KINDS}
+"""Every fault, by name."""
