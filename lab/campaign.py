@@ -49,7 +49,7 @@ class Campaign:
     """What is asked of a run.
 
     ``before`` is what a run that is taken up again holds already; ``only`` are the ids of the cases that are wanted,
-    None for all; ``keylog`` as in Gallery.
+    None for all; ``keylog`` as in Gallery.  ``wire`` are faults on the wire that every case gets.
     """
 
     corpus: Corpus
@@ -63,6 +63,7 @@ class Campaign:
     before: RunRecord | None = None
     only: frozenset[str] | None = None
     keylog: Path | None = None
+    wire: tuple[str, ...] = ()
 
 
 def open_runtime(reactor: Any, name: str, dial: DialIn, say: Callable[[str], None]) -> Runtime:
@@ -139,7 +140,7 @@ async def conduct(
     gallery = gallery_for(campaign.corpus, (*probing, *campaign.scenarios))
     gallery.keylog, gallery.seed = campaign.keylog, campaign.seed
     gallery.check()
-    plan = Plan(campaign.scenarios, campaign.clients, campaign.seed, campaign.only)
+    plan = Plan(campaign.scenarios, campaign.clients, campaign.seed, campaign.only, campaign.wire)
     runtime = open_runtime(reactor, campaign.runtime, campaign.dial, say)
     try:
         ledger = _open_ledger(campaign, plan, gallery, runtime.name)
@@ -179,6 +180,7 @@ def _open_ledger(campaign: Campaign, plan: Plan, gallery: Gallery, runtime: str)
         scenarios={file.scenario.slug: file.digest for file in campaign.scenarios},
         cases=tuple(case.id for case in plan.cases),
         columns=tuple(client.name for client in campaign.clients),
+        faults=campaign.wire,
         given=tuple(client.given for client in campaign.clients if client.given),
     )
     ledger = Ledger.create(campaign.folder, run)

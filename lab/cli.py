@@ -32,6 +32,7 @@ from lab.report.table import print_table
 from lab.reproduce import as_text, find, same_outcome
 from lab.reproduce import reproduce as probe_again
 from lab.run import Progress, Settings
+from lab.server.faults import read_faults
 
 __all__ = ["main"]
 
@@ -189,6 +190,7 @@ def _address(_ctx: click.Context, _option: click.Parameter, value: str) -> tuple
 )
 @click.option("--seed", type=click.IntRange(0, 2**63), help="Order of the probes; random if not given.")
 @click.option("--timeout", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Seconds for a probe.")
+@click.option("--fault", "wire", multiple=True, metavar="NAME", help="A fault on the wire for every case.")
 @click.option("--process-per-probe", is_flag=True, help="Start a client anew for every cell.")
 @click.option(
     "--listen",
@@ -218,6 +220,7 @@ def run(
     fail_on: tuple[Verdict, ...],
     seed: int | None,
     timeout: float,
+    wire: tuple[str, ...],
     process_per_probe: bool,
     listen: tuple[str, int],
     patience: float,
@@ -229,11 +232,11 @@ def run(
     corpus = ctx.obj().sound()
     before: RunRecord | None = None
     if resume is not None:
-        if scenarios or clients:
-            raise InputError.one("--resume takes up a run as it was", remedy="name neither scenarios nor clients")
+        if scenarios or clients or wire:
+            raise InputError.one("--resume takes up a run as it was", remedy="name no scenarios, clients or faults")
         folder = _run_folder(resume, output)
         before, files, columns = resumed(folder, corpus)
-        seed, runtime = before.run.seed, before.run.runtime
+        seed, runtime, wire = before.run.seed, before.run.runtime, before.run.faults
     else:
         files, columns = tuple(corpus.choose_scenarios(scenarios)), tuple(choose_clients(corpus, clients))
         folder = output / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
@@ -250,7 +253,9 @@ def run(
         settings=Settings(jobs=jobs, timeout_ms=int(timeout * 1000), process_per_probe=process_per_probe),
         dial=dial,
         before=before,
+        wire=wire,
     )
+    read_faults(wire, field="--fault")
     begun = time.monotonic()
 
     def finished(record: RunRecord) -> None:

@@ -18,6 +18,7 @@ from lab.lint import lint as find_problems
 from lab.model.scenario import Case
 from lab.pki.keys import KeyRing, default_folder
 from lab.pki.mint import mint as mint_scenario
+from lab.server.faults import fault_records
 from lab.show import as_mermaid, as_rich, listing
 
 __all__ = ["COMMANDS"]
@@ -91,6 +92,17 @@ def mint(ctx: click.Context, case: str, output: Path) -> None:
     )
 
 
+@click.command("faults")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def faults(form: str) -> None:
+    """List the faults on the wire: what the server does, and what is expected of a valid chain then."""
+    if form == "json":
+        click.echo(json.dumps({"schema": 1, "faults": fault_records()}, indent=2))
+        return
+    for one in fault_records():
+        click.echo(f"{one['name']:<34} {one['consequence']:<7} {one['summary']}")
+
+
 def _write(path: Path, content: bytes, mode: int) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -103,4 +115,4 @@ def _one(corpus: Corpus, slug: str) -> ScenarioFile:
     return corpus.scenarios[slug]
 
 
-COMMANDS = (scenarios, show, lint, mint)
+COMMANDS = (scenarios, show, lint, mint, faults)

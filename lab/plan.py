@@ -25,11 +25,13 @@ class Plan:
     clients: tuple[Client, ...]
     seed: int
     only: frozenset[str] | None = None
+    wire: tuple[str, ...] = ()
+    """Faults on the wire that are added to every case."""
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """The cases in the order of the files: every one, or those whose ids are in ``only``."""
-        every = (case for file in self.scenarios for case in file.scenario.cases())
+        every = (case.with_faults(self.wire) for file in self.scenarios for case in file.scenario.cases())
         return tuple(case for case in every if self.only is None or case.id in self.only)
 
     @cached_property

@@ -50,6 +50,7 @@ async def reproduce(
             settings=Settings(jobs=1, timeout_ms=record.run.timeout_ms),
             dial=DialIn(),
             only=frozenset({f"{cell.scenario}/{cell.case}"}),
+            wire=record.run.faults,
             keylog=keylog,
         )
         capture = await Capture.start(reactor, pcap) if pcap is not None else None

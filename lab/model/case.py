@@ -158,6 +158,13 @@ class Case(Model):
         """The same case without any fault on the wire."""
         return self.model_copy(update={"fault": None, "wire": (), "endures": None})
 
+    def with_faults(self, names: tuple[str, ...]) -> Case:
+        """Return the same case with more faults on the wire, by the lab's own names for them; itself for none."""
+        if not names:
+            return self
+        fault = "~".join((*([self.fault] if self.fault else []), *names))
+        return self.model_copy(update={"fault": fault, "wire": (*self.wire, *names), "origin": "fault"})
+
     @property
     def name(self) -> str:
         """The case inside its scenario: ``long+both@after``, ``long+both@after,short-chain``, ``...~reset``."""

@@ -278,5 +278,7 @@ class Run(Model):
     """Ids of the cases, in the order of the files."""
     columns: tuple[str, ...]
     """Names of the columns, in order."""
+    faults: tuple[str, ...] = ()
+    """Faults on the wire that were added to every case."""
     given: tuple[str, ...] = ()
     """Clients given on the command line: ``image:NAME``, ``command:LINE``."""

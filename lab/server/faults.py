@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Literal
 
@@ -28,7 +28,7 @@ from lab.server.hello import ClientHello
 from lab.server.records import ALERT, Raw, Record
 from lab.server.witness import ALERTS
 
-__all__ = ["CATALOGUE", "Consequence", "Fault", "Parameter", "Wire", "consequence", "read_faults"]
+__all__ = ["CATALOGUE", "Consequence", "Fault", "Parameter", "Wire", "consequence", "fault_records", "read_faults"]
 
 Consequence = Literal["same", "either", "fail"]
 """What a fault does to what is expected: ``same``, nothing; ``either``, a valid chain may be accepted or the
@@ -104,6 +104,22 @@ class Fault:
     kind: Kind
     value: int
     name: str
+
+
+def fault_records() -> list[dict[str, object]]:
+    """Return the catalogue as data: name, summary, consequence, references, parameter and TLS versions."""
+    return [
+        {
+            "name": kind.name,
+            "summary": kind.summary,
+            "consequence": kind.consequence,
+            "references": list(kind.references),
+            "parameter": asdict(kind.parameter) if kind.parameter is not None else None,
+            "max_tls": kind.max_tls,
+            "needs": kind.needs,
+        }
+        for kind in CATALOGUE.values()
+    ]
 
 
 def read_faults(names: Iterable[str], *, file: str = "", field: str = "") -> tuple[Fault, ...]:
