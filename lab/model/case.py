@@ -24,6 +24,7 @@ Trait = Literal[
     "last-second",
     "day-before",
     "sent-path-expired",
+    "sent-path-invalid",
     "sent-path-last-second",
     "sent-path-stranded",
     "intermediate-anchor",
@@ -32,21 +33,35 @@ Trait = Literal[
     "ca-served-expired",
     "ca-served-without-signer",
     "store-path-expired",
+    "store-path-invalid",
     "store-path-stranded",
     "out-of-sequence",
     "sequence-broken",
     "sequence-expired",
+    "sequence-invalid",
     "cross-in-store",
 ]
 """What is particular about a case, as ``lab/pki/traits.py`` finds it.
 
-``first-second`` and ``last-second``: the moment is one of those of a certificate; ``day-before``: one begins within a
-day.  ``sent-path-...``: of the path that takes the first issuer that was sent, and from the store what is left;
-``store-path-...``: of the one that takes the first issuer from the store, and from what was sent what is left;
-``sequence-...``: of the certificates in the very sequence sent, up to the first that an anchor signed.  Each may hold
-what has expired, or reach no anchor.  ``out-of-sequence``: some certificate is not signed by the next one sent.
-``intermediate-anchor``: an anchor that is not self-signed decides.  ``cross-in-store``: a root stands there with a
-cross-sign of it.  ``ca-served-without-signer``: neither the live anchors nor what was served behind it signed a CA."""
+``first-second``, ``last-second``
+    The moment is one of those of a certificate.
+``day-before``
+    A certificate begins within a day.
+``sent-path-...``
+    Of the path that takes the first issuer that was sent, and from the store what is left.
+``store-path-...``
+    Of the path that takes the first issuer from the store, and from what was sent what is left.
+``sequence-...``
+    Of the certificates in the very sequence sent, up to the first that an anchor signed.  Each of the three may hold
+    what has expired, reach no anchor, or be invalid for any reason.
+``out-of-sequence``
+    Some certificate is not signed by the next one sent.
+``intermediate-anchor``
+    An anchor that is not self-signed decides.
+``cross-in-store``
+    A root stands in the store together with a cross-sign of it.
+``ca-served-without-signer``
+    Neither the live anchors nor what was served behind it signed some CA."""
 
 REVERSED = "-reversed"
 """What the name of a store ends in when its anchors are tried in the other order."""

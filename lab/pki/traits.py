@@ -9,7 +9,9 @@ from cryptography import x509
 
 from lab.model.case import Trait
 from lab.pki.facts import facts, signed_by
+from lab.pki.names import fingerprint
 from lab.pki.reference import reference
+from lab.pki.rules import check_path
 
 __all__ = ["sent_path", "sequence", "store_path", "traits"]
 
@@ -65,7 +67,11 @@ def traits(
     roots = [anchor for anchor in anchors if _self_signed(anchor)]
     with_all, with_roots = (reference(served, store, at, host) for store in (anchors, roots))
     length, anchored = sequence(served, anchors)
+    ours = store_path(served, anchors)
     found: dict[Trait, bool] = {
+        "sent-path-invalid": _invalid(path, anchors, at, host),
+        "store-path-invalid": _invalid(ours, anchors, at, host),
+        "sequence-invalid": not anchored or _invalid(served[:length], anchors, at, host),
         "first-second": any(at == one.not_valid_before_utc for one in every),
         "last-second": any(at == one.not_valid_after_utc for one in every),
         "day-before": any(timedelta(0) < one.not_valid_before_utc - at <= timedelta(days=1) for one in every),
@@ -76,8 +82,8 @@ def traits(
         "anchor-expired": any(at > one.not_valid_after_utc for one in anchors),
         "root-served": any(_self_signed(one) for one in served[1:]),
         "ca-served-expired": any(at > one.not_valid_after_utc for one in served[1:]),
-        "store-path-expired": any(at > one.not_valid_after_utc for one in store_path(served, anchors)),
-        "store-path-stranded": not _ends_at(store_path(served, anchors), anchors),
+        "store-path-expired": any(at > one.not_valid_after_utc for one in ours),
+        "store-path-stranded": not _ends_at(ours, anchors),
         "out-of-sequence": not all(map(signed_by, served, served[1:])),
         "sequence-broken": not anchored,
         "sequence-expired": any(at > one.not_valid_after_utc for one in served[:length]),
@@ -87,6 +93,15 @@ def traits(
         "ca-served-without-signer": _without_signer(served, [one for one in anchors if at <= one.not_valid_after_utc]),
     }
     return frozenset(trait for trait, holds in found.items() if holds)
+
+
+def _invalid(path: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], at: datetime, host: str) -> bool:
+    """Tell whether anything, open or not, is wrong with this very path, or it reaches no anchor."""
+    *below, last = path
+    if last in anchors and below:
+        return bool(check_path(below, last, at=at, host=host, name=fingerprint))
+    anchor = next((one for one in anchors if signed_by(last, one)), None)
+    return anchor is None or bool(check_path(path, anchor, at=at, host=host, name=fingerprint))
 
 
 def _ends_at(path: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]) -> bool:
