@@ -15,6 +15,7 @@ import click
 from lab.cli import main
 from lab.corpus import Corpus, ScenarioFile
 from lab.model.client import ClientManifest
+from lab.model.scenario import Chain, Scenario
 from lab.pki.second import BEYOND
 from lab.report.words import MEANINGS
 from lab.schemas import schemas
@@ -107,7 +108,7 @@ def _scenario(file: ScenarioFile) -> str:
     scenario = file.scenario
     chains = [
         f"| `{name}` | {', '.join(f'`{one}`' for one in chain.send)} | {', '.join(f'`{one}`' for one in chain.at)} |"
-        for name, chain in scenario.chains.items()
+        for name, chain in _families(scenario).items()
     ]
     stores = [
         f"| `{name}` | {', '.join(f'`{one}`' for one in store) or 'nothing'} |"
@@ -116,15 +117,37 @@ def _scenario(file: ScenarioFile) -> str:
     parts = [
         f"## {scenario.slug}",
         f"**{scenario.title}**",
-        f"{scenario.date.isoformat()}, {sum(1 for _case in scenario.cases())} cases, {', '.join(scenario.tags)}",
+        f"{scenario.date.isoformat()}, {_counted(scenario)}, {', '.join(scenario.tags)}",
         " ".join(scenario.summary.split()),
         "\n".join(["| chain | sent | at |", "|---|---|---|", *chains]),
         "\n".join(["| store | trusts |", "|---|---|", *stores]),
+        "\n".join(_remedies(scenario)),
         "The certificate graph, in Mermaid's words:",
         f"```text\n{as_mermaid(scenario)}```",
         "\n".join(["Sources:", "", *(f"- {reference}" for reference in scenario.references)]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _families(scenario: Scenario) -> dict[str, Chain]:
+    """Return the chains by name, of a sweep only the first, under the name that they share."""
+    families: dict[str, Chain] = {}
+    for name, chain in scenario.chains.items():
+        families.setdefault(name if chain.swept is None else chain.swept.family, chain)
+    return families
+
+
+def _counted(scenario: Scenario) -> str:
+    cases = list(scenario.cases())
+    written = sum(case.origin == "written" for case in cases)
+    return f"{written} cases" + (f" and {len(cases) - written} generated" if written < len(cases) else "")
+
+
+def _remedies(scenario: Scenario) -> Iterator[str]:
+    if scenario.remedies:
+        yield "| remedy | | mind |\n|---|---|---|"
+    for name, remedy in scenario.remedies.items():
+        yield f"| `,{name}` | {remedy.title} | {remedy.why} |"
 
 
 def _verdicts() -> str:
