@@ -13,6 +13,7 @@ from rich.text import Text
 from lab.corpus import ScenarioFile
 from lab.expectation import expected, opinion
 from lab.model.scenario import Case, Certificate, Expectation, Scenario
+from lab.model.variants import BOUNDARIES
 from lab.pki.mint import Minted
 
 __all__ = ["as_mermaid", "as_rich", "as_text", "listing"]
@@ -154,6 +155,8 @@ def _timeline(scenario: Scenario, width: int) -> Iterator[str]:
             at.setdefault(certificate.not_after, []).append(f"] {name} ends")
     tried = dict.fromkeys([*scenario.times, *(time for chain in scenario.chains.values() for time in chain.at)])
     for time in tried:
+        if time == BOUNDARIES:
+            continue
         at.setdefault(scenario.moment(time), []).append(f"* {time}")
     for moment, events in sorted(at.items()):
         yield from _row(width, ", ".join(events), (f"{moment:%Y-%m-%d %H:%M:%S}", 19))
