@@ -7,9 +7,11 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,7 +23,7 @@ from lab.clients import features
 from lab.clients.controls import SCENARIO
 from lab.corpus import Corpus, ScenarioFile
 from lab.device import Bench, Order
-from lab.errors import InputError
+from lab.errors import InputError, did_you_mean
 from lab.flash import write_anchors
 from lab.gallery import Gallery
 from lab.ledger import RunRecord
@@ -31,10 +33,13 @@ from lab.pki.mint import Minted
 from lab.report import FORMATS, write_all
 from lab.report.table import print_table
 from lab.serve import Door, Visit, minted_for, stay, story_of
+from lab.server.exhibit import Exhibit
+from lab.server.faults import read_faults
 
 __all__ = ["serve_command"]
 
-InReactor = Callable[[Callable[[Any], Coroutine[Any, Any, Any]]], Any]
+_Work = Callable[[Any], Coroutine[Any, Any, Any]]
+InReactor = Callable[[_Work], Any]
 
 _BOARD_PORT = 8443
 _COLUMN = re.compile(r"[a-z0-9]+(-[a-z0-9.+_]+)*")
@@ -70,6 +75,13 @@ def serve_command(in_reactor: InReactor) -> click.Command:
         help=f"Where to listen.  The port is the first one, or the board's only one (by default {_BOARD_PORT}).",
     )
     @click.option("--shift", metavar="TIME", help="Move the dates so that this time of the scenarios is now.")
+    @click.option("--fault", "wire", multiple=True, metavar="NAME", help="A fault on the wire for every chain.")
+    @click.option(
+        "--alternate",
+        nargs=2,
+        metavar="CASE CASE",
+        help="On one port, show what two cases show in turn, one a connection, as a load balancer would.",
+    )
     @click.option("--device", metavar="NAME", help="Serve case after case to a board, as the column NAME.")
     @click.option("--store", metavar="NAME", help="The trust store that the board holds.")
     @click.option("--host", metavar="NAME", help="The host name that the board asks for; else the scenarios'.")
@@ -109,6 +121,8 @@ def serve_command(in_reactor: InReactor) -> click.Command:
         scenarios: tuple[str, ...],
         listen: tuple[str, int | None],
         shift: str | None,
+        wire: tuple[str, ...],
+        alternate: tuple[str, str] | None,
         device: str | None,
         store: str | None,
         host: str | None,
@@ -130,13 +144,23 @@ def serve_command(in_reactor: InReactor) -> click.Command:
         if device is None:
             if store is not None or host is not None or cannot:
                 raise InputError.one("--store, --host and --cannot are about a board", remedy="name it: --device NAME")
-            files = _for_everybody(corpus, scenarios, shift)
+            read_faults(wire, field="--fault")
+            hall = _Hall(shift, wire, *listen, output / "serve")
+            if alternate is not None:
+                if scenarios:
+                    raise InputError.one("--alternate names its scenarios itself", remedy="name none besides")
+                cases = tuple(_case(corpus, one) for one in alternate)
+                work: _Work = partial(_alternate, corpus=corpus, cases=cases, hall=hall)
+            else:
+                files = _for_everybody(corpus, scenarios, shift)
+                work = partial(_exhibit, files=files, hall=hall)
             with suppress(KeyboardInterrupt):  # the only way in which this ends well
-                in_reactor(lambda reactor: _exhibit(reactor, files, shift, listen, output / "serve"))
+                in_reactor(work)
             return
-        if shift is not None:
+        if shift is not None or wire or alternate is not None:
             raise InputError.one(
-                "--shift and --device exclude each other", remedy="a board's cases are all moved to now"
+                "--shift, --fault and --alternate are about everybody, --device is about a board",
+                remedy="a board's cases are all moved to now, with the faults that its scenarios name",
             )
         files = _for_board(corpus, scenarios, device, store)
         order = Order(
@@ -166,31 +190,36 @@ def _for_everybody(corpus: Corpus, patterns: tuple[str, ...], shift: str | None)
     return tuple(files)
 
 
-async def _exhibit(
-    reactor: Any, files: tuple[ScenarioFile, ...], shift: str | None, listen: tuple[str, int | None], folder: Path
+@dataclass(frozen=True)
+class _Hall:
+    """Where and how everybody is served: the time that is now, the faults on every wire, address, folder of stores."""
+
+    shift: str | None
+    wire: tuple[str, ...]
+    host: str
+    port: int | None
+    folder: Path
+
+
+def _visited(visit: Visit[str]) -> None:
+    click.echo(f"{story_of(visit, datetime.now(UTC))}  {visit.shown}")
+
+
+async def _open(
+    reactor: Any, hall: _Hall, shown: Iterable[tuple[Sequence[tuple[str, Exhibit]], str, list[str]]]
 ) -> None:
-    """Serve every chain on a port of its own, and say who came."""
-    host, port = listen
-    ring = KeyRing(default_folder())
+    """Open a door for each thing that is shown, or shown in turn; say its name and what belongs to it; stay."""
     doors: list[Door[str]] = []
-
-    def visited(visit: Visit[str]) -> None:
-        click.echo(f"{story_of(visit, datetime.now(UTC))}  {visit.shown}")
-
     try:
-        made = minted_for((file.scenario for file in files), ring, shift, datetime.now(UTC))
-        for slug, (scenario, minted) in made.items():
-            _write_stores(folder / slug, minted)
-            gallery = Gallery({slug: scenario}, ring, _minted={slug: minted})
-            for chain, cases in _served(scenario, shift).items():
-                door: Door[str] = Door(reactor, host, visited)
-                doors.append(door)
-                door.show(f"{slug}/{chain}", gallery.exhibit(cases[0]))
-                door.open(port + len(doors) - 1 if port else 0)
-                click.echo(f"{_url(host, door.port)}  {slug}/{chain}  for {cases[0].host}")
-                for case in cases:
-                    click.echo(f"    {case.name}  {gallery.expected(case)}")
-        click.echo(f"trust stores are in {folder}; Ctrl-C ends this")
+        for exhibits, title, lines in shown:
+            door: Door[str] = Door(reactor, hall.host, _visited)
+            doors.append(door)
+            door.show_in_turn(exhibits)
+            door.open(hall.port + len(doors) - 1 if hall.port else 0)
+            click.echo(f"{_url(hall.host, door.port)}  {title}")
+            for line in lines:
+                click.echo(f"    {line}")
+        click.echo(f"trust stores are in {hall.folder}; Ctrl-C ends this")
     except BaseException:
         for door in doors:
             await door.close()
@@ -198,15 +227,62 @@ async def _exhibit(
     await stay(doors)
 
 
-def _served(scenario: Scenario, shift: str | None) -> dict[str, list[Case]]:
-    """Return the cases by chain: those of the time that is now, or all."""
+def _galleries(scenarios: Iterable[Scenario], hall: _Hall) -> dict[str, Gallery]:
+    """Return a gallery a scenario, by slug, minted for the time that is now; its trust stores are written."""
+    ring = KeyRing(default_folder())
+    made = minted_for(scenarios, ring, hall.shift, datetime.now(UTC))
+    for slug, (_scenario, minted) in made.items():
+        _write_stores(hall.folder / slug, minted)
+    return {slug: Gallery({slug: one}, ring, _minted={slug: minted}) for slug, (one, minted) in made.items()}
+
+
+async def _exhibit(reactor: Any, files: tuple[ScenarioFile, ...], hall: _Hall) -> None:
+    """Serve every chain on a port of its own, and say who came."""
+
+    def shown() -> Iterator[tuple[Sequence[tuple[str, Exhibit]], str, list[str]]]:
+        for slug, gallery in _galleries((file.scenario for file in files), hall).items():
+            for name, cases in _served(gallery.scenarios[slug], hall).items():
+                what = f"{slug}/{name}"
+                lines = [f"{case.name}  {gallery.expected(case)}" for case in cases]
+                yield [(what, gallery.exhibit(cases[0]))], f"{what}  for {cases[0].host}", lines
+
+    await _open(reactor, hall, shown())
+
+
+async def _alternate(reactor: Any, corpus: Corpus, cases: tuple[Case, ...], hall: _Hall) -> None:
+    """Serve what cases show in turn, one a connection, on one port."""
+    hosts = {case.host for case in cases}
+    if len(hosts) > 1:
+        raise InputError.one(f"these cases have several host names: {', '.join(sorted(hosts))}", field="--alternate")
+    scenarios = {case.scenario: corpus.scenarios[case.scenario].scenario for case in cases}
+    galleries = _galleries(scenarios.values(), hall)
+    faulted = [case.with_faults(hall.wire) for case in cases]
+    exhibits = [(case.id, galleries[case.scenario].exhibit(case)) for case in faulted]
+    lines = [f"{case.id}  {galleries[case.scenario].expected(case)}" for case in faulted]
+    await _open(reactor, hall, [(exhibits, f"in turn, one a connection, for {cases[0].host}", lines)])
+
+
+def _case(corpus: Corpus, wanted: str) -> Case:
+    slug, _, name = wanted.partition("/")
+    if slug not in corpus.scenarios:
+        raise InputError.one(f'no scenario is called "{slug}"', remedy=did_you_mean(slug, corpus.scenarios))
+    cases = {one.name: one for one in corpus.scenarios[slug].scenario.cases()}
+    if name not in cases:
+        raise InputError.one(f'{slug} has no case "{name}"', remedy=did_you_mean(name, cases))
+    return cases[name]
+
+
+def _served(scenario: Scenario, hall: _Hall) -> dict[str, list[Case]]:
+    """Return the cases by what is shown in them, those of the time that is now, or all: ``long``, ``long~reset``."""
     cases: dict[str, list[Case]] = {}
     for case in scenario.cases():
-        if shift in {None, case.time}:
-            cases.setdefault(case.chain, []).append(case)
+        if hall.shift in {None, case.time}:
+            one = case.with_faults(hall.wire)
+            other = f",{case.remedy}" if case.remedy and case.send != scenario.chains[case.chain].send else ""
+            cases.setdefault(f"{case.chain}{other}" + (f"~{one.fault}" if one.fault else ""), []).append(one)
     if not cases:
         file = f"{scenario.slug}/scenario.toml"
-        raise InputError.one(f'no chain is served at "{shift}"', file=file, field="chains")
+        raise InputError.one(f'no chain is served at "{hall.shift}"', file=file, field="chains")
     return cases
 
 

@@ -90,8 +90,9 @@ class Gallery:
                 imposter=imposter,
             )
             if case.wire:
-                faults, chance = read_faults(case.wire), f"{self.seed}/{case.id}"
-                self._exhibits[key] = staged(self._exhibits[key], faults, chance)
+                file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"
+                faults = read_faults(case.wire, file=file, field=field)
+                self._exhibits[key] = staged(self._exhibits[key], faults, f"{self.seed}/{case.id}")
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)
         return self._exhibits[key]
@@ -145,7 +146,7 @@ class Gallery:
                 except InputError as error:
                     problems += error.problems
         if problems:
-            raise InputError(problems)
+            raise InputError(list(dict.fromkeys(problems)))
 
     def record(self, case: Case) -> ExhibitRecord:
         """Return what a case puts before its clients, and what the reference relying party makes of it."""

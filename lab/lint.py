@@ -14,6 +14,7 @@ from lab.model.scenario import Case, Expect, Expectation, Scenario
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint
 from lab.pki.second import second_opinion
+from lab.server.faults import read_faults
 
 __all__ = ["lint", "lint_client", "lint_scenario"]
 
@@ -95,7 +96,17 @@ def lint_scenario(file: ScenarioFile, ring: KeyRing) -> list[Problem]:
         minted = mint(file.scenario, ring)
     except InputError as error:
         return [document.problem(one.field.split("."), one.found, one.remedy) for one in error.problems]
-    return [*_idle_changes(file.scenario, document), *_lint_cases(file.scenario, minted, document)]
+    unknown = list(_unknown_faults(file.scenario, document))
+    return [*unknown, *_idle_changes(file.scenario, document), *_lint_cases(file.scenario, minted, document)]
+
+
+def _unknown_faults(scenario: Scenario, document: Document) -> Iterator[Problem]:
+    """Yield the names of faults on the wire that the lab does not know, and numbers that they do not take."""
+    for name, fault in scenario.faults.items():
+        try:
+            read_faults(fault.wire)
+        except InputError as error:
+            yield from (document.problem(("faults", name, "wire"), one.found, one.remedy) for one in error.problems)
 
 
 def _idle_changes(scenario: Scenario, document: Document) -> Iterator[Problem]:

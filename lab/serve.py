@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -19,7 +19,7 @@ from lab.pki.mint import Minted, mint, wanted_keys
 from lab.replay import Unplayable, steady
 from lab.server.connection import Limits, ServerConnection
 from lab.server.exhibit import Exhibit
-from lab.server.imposter import ImposterConnection
+from lab.server.imposter import connection_class
 
 __all__ = ["Door", "Visit", "minted_for", "stay", "story_of"]
 
@@ -57,7 +57,8 @@ class Door(Factory, Generic[T]):
         self._visited = visited
         self._limits = limits
         self._listening: Any = None
-        self._shown: tuple[T, Exhibit] | None = None
+        self._shown: Sequence[tuple[T, Exhibit]] = ()
+        self._turn = 0
         self._open: set[ServerConnection] = set()
 
     @property
@@ -75,10 +76,15 @@ class Door(Factory, Generic[T]):
 
     def show(self, what: T, exhibit: Exhibit) -> None:
         """Show an exhibit, known as ``what``, to every connection that is accepted from now on."""
-        exhibit.context()
-        if exhibit.imposter:
-            _ = exhibit.wrong_key_pem  # made now: an RSA key takes a moment
-        self._shown = what, exhibit
+        self.show_in_turn([(what, exhibit)])
+
+    def show_in_turn(self, shown: Sequence[tuple[T, Exhibit]]) -> None:
+        """Show exhibits in turn, one a connection, from now on: the servers behind a load balancer."""
+        for _what, exhibit in shown:
+            exhibit.context()
+            if exhibit.imposter:
+                _ = exhibit.wrong_key_pem  # made now: an RSA key takes a moment
+        self._shown, self._turn = tuple(shown), 0
 
     def abort(self) -> None:
         """Close what is open."""
@@ -87,23 +93,24 @@ class Door(Factory, Generic[T]):
 
     def close(self) -> Deferred[None]:
         """Stop listening and close what is open; fires when the port is free."""
-        self._shown = None
+        self._shown = ()
         self.abort()
         listening, self._listening = self._listening, None
         return maybeDeferred(listening.stopListening) if listening is not None else maybeDeferred(lambda: None)
 
     def buildProtocol(self, addr: IAddress | None) -> ServerConnection | None:  # noqa: N802 - twisted's name
         """Return what serves a new connection, or None to close it at once."""
-        if self._shown is None or len(self._open) >= self._limits.connections:
+        if not self._shown or len(self._open) >= self._limits.connections:
             return None
-        what, exhibit = self._shown
+        what, exhibit = self._shown[self._turn % len(self._shown)]
+        self._turn += 1
         peer = f"{getattr(addr, 'host', '?')}:{getattr(addr, 'port', 0)}"
 
         def gone(connection: ServerConnection) -> None:
             self._open.discard(connection)
             self._visited(Visit(what, peer, connection.record.witness()))
 
-        serve = ImposterConnection if exhibit.imposter else ServerConnection
+        serve = connection_class(exhibit)
         connection = serve(self._reactor, exhibit, self._limits, gone)
         self._open.add(connection)
         return connection
@@ -113,7 +120,8 @@ def story_of(visit: Visit[T], clock: datetime) -> str:
     """Return a line about a visit: who came, for which name, with which versions, how it went and how it ended."""
     seen = visit.witness
     if not seen.hello:
-        return f"{clock:%H:%M:%S}  {visit.peer}  sent no ClientHello ({seen.closed})"
+        story = ", ".join([f"sent no ClientHello ({seen.closed})", *seen.faults])
+        return f"{clock:%H:%M:%S}  {visit.peer}  {story}"
     asked = f"for {seen.server_name}" if seen.server_name else "for no name"
     offered = f"offers TLS {', '.join(seen.versions)}" if seen.versions else "offers no TLS version"
     if seen.handshake:
@@ -125,6 +133,7 @@ def story_of(visit: Visit[T], clock: datetime) -> str:
         parts.append("HTTP request answered" if seen.answered else f"{seen.data} bytes of data")
     parts += [f"alert {seen.alert}"] if seen.alert else []
     parts += [f"our alert {seen.alert_sent}"] if seen.alert_sent else []
+    parts += seen.faults
     return f"{clock:%H:%M:%S}  {visit.peer}  " + ", ".join([*parts, f"closed by {seen.closed}"])
 
 

@@ -178,7 +178,9 @@ class Case(Model):
         if not names:
             return self
         fault = "~".join((*([self.fault] if self.fault else []), *names))
-        return self.model_copy(update={"fault": fault, "wire": (*self.wire, *names), "origin": "fault"})
+        endures = "fail" if self.endures == "fail" else None  # what survives one fault need not survive two
+        update = {"fault": fault, "wire": (*self.wire, *names), "endures": endures, "origin": "fault"}
+        return self.model_copy(update=update)
 
     @property
     def name(self) -> str:

@@ -334,7 +334,7 @@ class ServerConnection(Protocol):
 
     def noted(self, position: int, text: str) -> None:
         """Take note of a fault that took effect if the bytes up to ``position`` are sent."""
-        self.record.notes.append((position, text))
+        self.record.noted(position, text)
 
     def said(self, message: Sent, position: int) -> None:
         """Take note of a handshake message that ends at ``position``."""

@@ -69,15 +69,15 @@ class Wire:
 class Kind:
     """An entry of the catalogue.
 
-    ``max_tls`` is the highest version that an exhibit then speaks: "1.2" where the fault needs handshake messages
-    that are not encrypted.  ``make`` returns the filter that does it; None where the exhibit itself is another one.
+    ``make`` returns the filter that does it, or notices it where TLS itself does.  ``max_tls`` is the highest version
+    that an exhibit then speaks: "1.2" where the fault needs handshake messages that are not encrypted.
     """
 
     name: str
     summary: str
     consequence: Consequence
     references: tuple[str, ...]
-    make: Callable[[Wire], Filter] | None = None
+    make: Callable[[Wire], Filter]
     parameter: Parameter | None = None
     max_tls: TlsVersion | None = None
     needs: TlsVersion | None = None
@@ -230,6 +230,18 @@ def _downgraded(wire: Wire) -> Filter:
             return None
         changed = message[:at] + other.to_bytes(2, "big") + message[at + 2 :]
         return changed, f"{wire.name}: 0x{other:04x}, which the client did not offer, in place of 0x{chosen:04x}"
+
+    return Rewritten(change)
+
+
+_MARK = b"DOWNGRD\1"
+_MARK_AT = slice(30, 38)  # of a ServerHello message: the end of its random
+
+
+def _marked(wire: Wire) -> Filter:
+    def change(message: bytes) -> tuple[bytes, str] | None:
+        marked = message[_MARK_AT] == _MARK
+        return (message, f"{wire.name}: TLS 1.2, with DOWNGRD 01 at the end of the random") if marked else None
 
     return Rewritten(change)
 
@@ -397,7 +409,7 @@ _KINDS = (
         "speaks TLS 1.2 to a client that offers TLS 1.3, with the mark of a downgrade in its random; all else is right",
         "fail",
         ("RFC 8446 section 4.1.3: a client must abort with illegal_parameter",),
-        None,
+        _marked,
         max_tls="1.2",
         needs="1.3",
     ),

@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     from tlslite.x509 import X509
     from tlslite.x509certchain import X509CertChain
 
-__all__ = ["ImposterConnection"]
+__all__ = ["DowngradingConnection", "ImposterConnection", "connection_class"]
 
 _VERSIONS: dict[TlsVersion, tuple[int, int]] = {"1.0": (3, 1), "1.1": (3, 2), "1.2": (3, 3), "1.3": (3, 4)}
 _GROUPS = {0x0017, 0x0018, 0x0019, 0x001D, 0x001E}
@@ -60,7 +60,7 @@ class _Stream:
         """Leave closing to whoever owns the transport."""
 
 
-class _WrongKey:
+class _NotedKey:
     """A private key that notes in the record that it was used: the Certificate message then leaves with it."""
 
     def __init__(self, key: Any, record: Record) -> None:
@@ -121,14 +121,14 @@ class _Tls:
     Nothing blocks: its generators stop where bytes are missing, and this says so as OpenSSL does.
     """
 
-    def __init__(self, exhibit: Exhibit, record: Record) -> None:
+    def __init__(self, exhibit: Exhibit, record: Record, key_pem: bytes, settings: Any) -> None:
         self._record = record
         self._stream = _Stream()
         self._tls = TLSConnection(self._stream)
-        key = _WrongKey(parsePEMKey(exhibit.wrong_key_pem.decode(), private=True), record)
+        key = _NotedKey(parsePEMKey(key_pem.decode(), private=True), record)
         chain = X509CertChain([_certificate(der) for der in exhibit.chain])
         self._handshake: Iterator[Any] = self._tls.handshakeServerAsync(
-            certChain=chain, privateKey=key, settings=_settings(exhibit, record), alpn=_protocols(exhibit, record)
+            certChain=chain, privateKey=key, settings=settings, alpn=_protocols(exhibit, record)
         )
         self._reading: Iterator[Any] | None = None
         self._failed = False
@@ -202,7 +202,32 @@ class ImposterConnection(ServerConnection):
     """
 
     def _open_tls(self) -> SSL.Connection:
-        return cast("SSL.Connection", _Tls(self._exhibit, self.record))
+        settings = _settings(self._exhibit, self.record)
+        return cast("SSL.Connection", _Tls(self._exhibit, self.record, self._exhibit.wrong_key_pem, settings))
 
     def _note_server_hello(self, tls: SSL.Connection, flight: bytes) -> None:  # noqa: ARG002 - OpenSSL knows the names
         super()._note_server_hello(SSL.Connection(self._context, None), flight)
+
+
+class DowngradingConnection(ImposterConnection):
+    """Serves an exhibit by its own key, but marks its random as RFC 8446 section 4.1.3 has it for a downgrade.
+
+    It speaks TLS 1.2 to whoever offers TLS 1.3 as a server does that knows TLS 1.3 and is not asked for it.  Nothing
+    else is wrong: a client that does not look for the mark connects.  Whoever offers no TLS 1.3 meets a plain server.
+    """
+
+    def _open_tls(self) -> SSL.Connection:
+        hello = self.record.hello
+        if hello is None or "1.3" not in hello.versions:
+            return super(ImposterConnection, self)._open_tls()
+        settings = _settings(self._exhibit, self.record)
+        settings.versions, settings.maxVersion = [_VERSIONS["1.2"]], _VERSIONS["1.3"]
+        return cast("SSL.Connection", _Tls(self._exhibit, self.record, self._exhibit.key_pem, settings))
+
+
+def connection_class(exhibit: Exhibit) -> type[ServerConnection]:
+    """Return what serves an exhibit: OpenSSL, unless it has to do what OpenSSL refuses to."""
+    if exhibit.imposter:
+        return ImposterConnection
+    downgrades = any(fault.kind.name == "downgrade-version" for fault in exhibit.faults)
+    return DowngradingConnection if downgrades else ServerConnection

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from lab.model.result import Witness
 from lab.server.connection import Limits, ServerConnection
 from lab.server.exhibit import Exhibit
-from lab.server.imposter import ImposterConnection
+from lab.server.imposter import connection_class
 from lab.server.witness import Record, further
 
 __all__ = ["Lane", "Limits"]
@@ -125,7 +125,7 @@ class Lane(Factory):
         probe.connections += 1
         if len(probe.open) >= self._limits.connections:
             return None
-        serve = ImposterConnection if probe.exhibit.imposter else ServerConnection
+        serve = connection_class(probe.exhibit)
         connection = serve(self._reactor, probe.exhibit, self._limits, probe.gone)
         probe.open.add(connection)
         return connection

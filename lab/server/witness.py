@@ -129,16 +129,14 @@ class Record:
 
     def noted(self, position: int, text: str) -> None:
         """Take note of what a fault did if the bytes up to ``position`` are sent."""
-        fault = text.partition(":")[0]
-        told = [note for note in self.notes if note[1].partition(":")[0] == fault and self._sent(note[0])]
-        for older in told[:-1]:  # the list must not grow with every record, and what came last is what counts
-            self.notes.remove(older)
+        if self.notes and self._sent(position) and _fault(self.notes[-1][1]) == _fault(text):
+            self.notes.pop()  # there may be one a record, and only the last counts
         self.notes.append((position, text))
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What each fault that took effect did, in words: the last that is true of it."""
-        return tuple({text.partition(":")[0]: text for position, text in self.notes if self._sent(position)}.values())
+        return tuple({_fault(text): text for position, text in self.notes if self._sent(position)}.values())
 
     def witness(self, connections: int = 1) -> Witness:
         """Return what was seen, as the witness of a probe that made this many connections."""
@@ -169,6 +167,10 @@ class Record:
             ms=round((self.ended - self.accepted) * 1000, 3),
             handshake_ms=None if done is None else round((done - self.accepted) * 1000, 3),
         )
+
+
+def _fault(note: str) -> str:
+    return note.partition(":")[0]
 
 
 def observe(connection: SSL.Connection, where: int, code: int) -> None:

@@ -71,12 +71,8 @@ class Relay:
         hello: Callable[[], ClientHello | None],
         chain: tuple[bytes, ...],
     ) -> None:
-        made = [
-            (fault.kind.make, Wire(fault.name, fault.value, chance, hello, chain))
-            for fault in faults
-            if fault.kind.make is not None
-        ]
-        self._filters: tuple[Filter, ...] = (*(make(wire) for make, wire in made), Watch())
+        made = [fault.kind.make(Wire(fault.name, fault.value, chance, hello, chain)) for fault in faults]
+        self._filters: tuple[Filter, ...] = (*made, Watch())
         self._clock = clock
         self._port = port
         self._reader = RecordReader()

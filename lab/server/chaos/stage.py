@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
-from lab.errors import InputError
 from lab.server.exhibit import Exhibit
 from lab.server.faults import Fault
 from lab.server.hello import ClientHello
@@ -32,19 +31,16 @@ _KIB = 1024
 def staged(exhibit: Exhibit, faults: Iterable[Fault], seed: str) -> Exhibit:
     """Return the exhibit that shows the same with faults on the wire, all chance in them decided by ``seed``.
 
-    Raise InputError where the faults need a TLS version that the exhibit does not speak.
+    Its lowest TLS version stays: a fault that needs one below it does not take effect there, and nothing else breaks.
     """
+    faults = tuple(faults)
     chain, highest = exhibit.chain, exhibit.max_tls
     for fault in faults:
-        if fault.kind.max_tls is not None and fault.kind.max_tls < highest:
-            highest = fault.kind.max_tls
-        if highest < exhibit.min_tls:
-            raise InputError.one(
-                f'"{fault.name}" needs TLS {highest}, and TLS {exhibit.min_tls} is the lowest here', field="min_tls"
-            )
+        if fault.kind.max_tls is not None:
+            highest = max(exhibit.min_tls, min(highest, fault.kind.max_tls))
         if fault.kind.name == "too-long-chain":
             chain = (*chain, *_fillers(fault.value * _KIB - sum(map(len, chain))))
-    return replace(exhibit, chain=chain, max_tls=highest, faults=tuple(faults), seed=seed)
+    return replace(exhibit, chain=chain, max_tls=highest, faults=faults, seed=seed)
 
 
 def opened(context: SSL.Context, exhibit: Exhibit, hello: ClientHello | None) -> SSL.Connection:
@@ -61,7 +57,7 @@ def opened(context: SSL.Context, exhibit: Exhibit, hello: ClientHello | None) ->
 
 def _unshared(exhibit: Exhibit, hello: ClientHello | None) -> str | None:
     """Return a group of the exhibit that a TLS 1.3 client supports and sent no share for, if there is one."""
-    if hello is None or "1.3" not in hello.versions:
+    if hello is None or "1.3" not in hello.versions or exhibit.max_tls != "1.3":
         return None
     names = exhibit.groups.split(":")
     return next((name for name in names if _GROUPS[name] in hello.groups and _GROUPS[name] not in hello.shares), None)
