@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from lab.model.base import Model, Name, Slug
 
-__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Staple", "Trait"]
+__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Trait"]
 
 Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 """What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
@@ -65,9 +65,6 @@ Trait = Literal[
 
 REVERSED = "-reversed"
 """What the name of a store ends in when its anchors are tried in the other order."""
-
-Staple = Literal["good", "revoked", "expired", "wrong-signer"]
-"""The OCSP response that the server staples (RFC 6066 section 8)."""
 
 
 class Expect(StrEnum):
@@ -158,10 +155,6 @@ class Case(Model):
     endures: Literal["same", "fail"] | None = None
     """Whether what was expected without the faults still is, or the connection must fail; None where the faults
     themselves tell."""
-    client: tuple[Name, ...] | None = None
-    """The certificates that the client presents; none where the server asks in vain; None where it does not ask."""
-    staple: Staple | None = None
-    """The OCSP response that the server staples."""
 
     @property
     def base(self) -> str:

@@ -37,7 +37,7 @@ class Entity(Model):
     """A name and a key: a root, an intermediate, a site."""
 
     cn: str | None = None
-    """Common name.  An end-entity that has none gets its first DNS name; an empty one stands for none at all."""
+    """Common name.  An end-entity that has none gets its first DNS name."""
     o: str | None = None
     """Organisation."""
     ou: str | None = None
@@ -100,24 +100,10 @@ class Certificate(Model):
     By default serverAuth for an end-entity, none for a CA; an empty list leaves the extension out."""
     name_constraints: NameConstraints | None = None
     """Name constraints of a CA."""
-    hash: Literal["md5", "sha1", "sha256", "sha384", "sha512"] | None = None
+    hash: Literal["sha256", "sha384", "sha512"] | None = None
     """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
     serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
     """Serial number; random if not given."""
-    size: Annotated[int, Field(gt=0, le=2**22)] | None = None
-    """Octets of DER, reached with a private extension that is not critical.  By default what it takes."""
-    mutations: tuple[str, ...] = ()
-    """What is wrong or odd with its encoding, by the names of ``lab/pki/mutations.py``, in this order."""
-    must_staple: bool = False
-    """Whether it asks for a stapled OCSP response (RFC 7633)."""
-    ocsp: bool = False
-    """Whether it names the lab's OCSP responder (RFC 5280 section 4.2.2.1)."""
-    crl: bool = False
-    """Whether it names its issuer's revocation list on the lab's HTTP port (RFC 5280 section 4.2.1.13)."""
-    aia: bool = False
-    """Whether it names its issuer's certificate on the lab's HTTP port (RFC 5280 section 4.2.2.1)."""
-    revoked: Moment | None = None
-    """Since when its issuer's responder and list call it revoked."""
 
     @property
     def self_issued(self) -> bool:

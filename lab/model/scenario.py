@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from lab.model.base import Model, Name, Slug
-from lab.model.case import REVERSED, Case, Expect, Expectation, Expected, Feature, Reason, Staple
+from lab.model.case import REVERSED, Case, Expect, Expectation, Expected, Feature, Reason
 from lab.model.entity import Certificate, Entity, Moment, NameConstraints
 from lab.model.variants import BOUNDARIES, Remedy, WireFault, boundaries, faulted, remedied
 
@@ -58,8 +58,6 @@ class ServerSettings(Model):
     first chain, which is the one that devices were made with."""
     groups: Annotated[tuple[Group, ...], Field(min_length=1)] | None = None
     """Key exchange groups offered, best first; all of them by default."""
-    client_store: Name | None = None
-    """The store of the server as relying party: what it trusts in client certificates."""
 
 
 class Swept(Model):
@@ -94,11 +92,6 @@ class Chain(Model):
     requires: tuple[Feature, ...] = ()
     """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
     probe (scenarios/features) has shown that the client lacks it."""
-    client: tuple[Name, ...] | None = None
-    """What the client presents to a server that is a relying party itself, end-entity certificate first; an empty
-    list: the server asks, and the client has none."""
-    staple: Staple | None = None
-    """The OCSP response that the server staples for the end-entity certificate."""
     swept: Swept | None = None
     """Set by the lab for a chain that a sweep made; never by an author."""
 
@@ -216,14 +209,12 @@ class Scenario(Model):
             expected=self.expect.get(chain_name, {}).get(store, {}).get(time),
             requires=tuple(dict.fromkeys((*self.requires, *chain.requires))),
             origin=origin,
-            client=chain.client,
-            staple=chain.staple,
         )
 
     def _boundaries(self, chain_name: str, store: str, written: list[Case]) -> Iterator[Case]:
         chain = self.chains[chain_name]
         known = {case.at for case in written}
-        names = (*chain.send, *self.stores[store], *(chain.client or ()))
+        names = (*chain.send, *self.stores[store])
         for time, at in boundaries(names, self.certificates, chain.send[0], self.span()):
             if at not in known:
                 yield self._case(chain_name, store, time, at)

@@ -102,8 +102,6 @@ class _Checks:
         for name, chain in self.chains.items():
             for certificate in _names(_table(chain).get("send")):
                 yield from self.unknown(("chains", name, "send"), certificate, self.certificates, "certificate")
-            for certificate in _names(_table(chain).get("client")):
-                yield from self.unknown(("chains", name, "client"), certificate, self.certificates, "certificate")
             for store in _names(_table(chain).get("stores")):
                 yield from self.unknown(("chains", name, "stores"), store, self.stores, "store")
             times = _names(_table(chain).get("at"))
@@ -132,14 +130,8 @@ class _Checks:
 
     def server_references(self) -> Iterator[Problem]:
         yield from self.unknown(("server", "pin"), self.server.get("pin"), self.certificates, "certificate")
-        yield from self.unknown(("server", "client_store"), self.server.get("client_store"), self.stores, "store")
         for store in _names(self.orders):
             yield from self.unknown(("orders",), store, self.stores, "store")
-        if "client_store" not in self.server:
-            for name, chain in self.chains.items():
-                if "client" in _table(chain):
-                    found = "nobody asks for what the client presents"
-                    yield self.document.problem(("chains", name, "client"), found, 'give [server] a "client_store"')
 
     def remedy_references(self) -> Iterator[Problem]:
         for name, remedy in self.remedies.items():
