@@ -153,15 +153,19 @@ def test_a_retry_does_not_stick_to_the_exhibit(lane, exhibit, pki, wire):
 
 @pytest.mark.parametrize("name", FATAL)
 def test_a_client_never_connects_through_what_is_forbidden(name, lane, exhibit, pki, wire):
-    """OpenSSL fails cleanly; the witness proves the fault, and counts no certificate that was not wholly sent."""
+    """OpenSSL fails cleanly; the witness proves the fault, and counts no certificate that was not wholly sent.
+
+    A client that stops at the ServerHello races with the rest of the flight: either is right there.
+    """
     lane.show(with_faults(exhibit, name))
     with pytest.raises(OSError):
         wire.verified(lane.port, pki.root_pem)
     witness = lane.settled()
     assert proves(witness, name), witness.faults
     assert not witness.handshake
-    whole = name in {"reset-after-certificate", "oversized-record", "downgrade-version"}
-    assert bool(witness.certificates) is whole
+    if name != "downgrade-cipher":
+        whole = name in {"reset-after-certificate", "oversized-record", "downgrade-version"}
+        assert bool(witness.certificates) is whole
 
 
 @pytest.mark.parametrize("name", ALERTS)
