@@ -11,11 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.corpus import Corpus, ScenarioFile
-from lab.errors import InputError, did_you_mean
-from lab.expectation import expected
+from lab.corpus import Corpus
+from lab.errors import InputError
+from lab.expectation import expected, opinion
 from lab.lint import lint as find_problems
-from lab.model.scenario import Case
 from lab.pki.keys import KeyRing, default_folder
 from lab.pki.mint import mint as mint_scenario
 from lab.server.faults import fault_records
@@ -48,7 +47,7 @@ def scenarios(ctx: click.Context, form: str) -> None:
 @click.pass_context
 def show(ctx: click.Context, scenario: str, form: str) -> None:
     """Show a scenario: story, certificate graph, timeline, chains, and the path that is right in each case."""
-    file = _one(ctx.obj().sound(), scenario)
+    file = ctx.obj().sound().scenario(scenario)
     if form == "mermaid":
         click.echo(as_mermaid(file.scenario), nl=False)
         return
@@ -76,20 +75,15 @@ def mint(ctx: click.Context, case: str, output: Path) -> None:
 
     CASE is SCENARIO/CHAIN+STORE@TIME.
     """
-    slug, _, name = case.partition("/")
-    file = _one(ctx.obj().sound(), slug)
-    cases: dict[str, Case] = {one.name: one for one in file.scenario.cases()}
-    if name not in cases:
-        raise InputError.one(f'{slug} has no case "{name}"', remedy=did_you_mean(name, cases))
-    chosen = cases[name]
-    minted = mint_scenario(file.scenario, KeyRing(default_folder()))
+    corpus = ctx.obj().sound()
+    chosen = corpus.case(case)
+    minted = mint_scenario(corpus.scenario(chosen.scenario).scenario, KeyRing(default_folder()))
     output.mkdir(parents=True, exist_ok=True)
     _write(output / "chain.pem", minted.pem(chosen.send), 0o644)
     _write(output / "key.pem", minted.key_of(chosen.send[0]), 0o600)
     _write(output / "anchors.pem", minted.pem(chosen.trust), 0o644)
-    click.echo(
-        f"{case}: {expected(chosen, minted)} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}"
-    )
+    said = expected(chosen, opinion(chosen, minted))
+    click.echo(f"{case}: {said} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}")
 
 
 @click.command("faults")
@@ -107,12 +101,6 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
-
-
-def _one(corpus: Corpus, slug: str) -> ScenarioFile:
-    if slug not in corpus.scenarios:
-        raise InputError.one(f'no scenario is called "{slug}"', remedy=did_you_mean(slug, corpus.scenarios))
-    return corpus.scenarios[slug]
 
 
 COMMANDS = (scenarios, show, lint, mint, faults)

@@ -23,7 +23,7 @@ from lab.clients import features
 from lab.clients.controls import SCENARIO
 from lab.corpus import Corpus, ScenarioFile
 from lab.device import Bench, Order
-from lab.errors import InputError, did_you_mean
+from lab.errors import InputError
 from lab.flash import write_anchors
 from lab.gallery import Gallery
 from lab.ledger import RunRecord
@@ -149,7 +149,7 @@ def serve_command(in_reactor: InReactor) -> click.Command:
             if alternate is not None:
                 if scenarios:
                     raise InputError.one("--alternate names its scenarios itself", remedy="name none besides")
-                cases = tuple(_case(corpus, one) for one in alternate)
+                cases = tuple(corpus.case(one) for one in alternate)
                 work: _Work = partial(_alternate, corpus=corpus, cases=cases, hall=hall)
             else:
                 files = _for_everybody(corpus, scenarios, shift)
@@ -260,16 +260,6 @@ async def _alternate(reactor: Any, corpus: Corpus, cases: tuple[Case, ...], hall
     exhibits = [(case.id, galleries[case.scenario].exhibit(case)) for case in faulted]
     lines = [f"{case.id}  {galleries[case.scenario].expected(case)}" for case in faulted]
     await _open(reactor, hall, [(exhibits, f"in turn, one a connection, for {cases[0].host}", lines)])
-
-
-def _case(corpus: Corpus, wanted: str) -> Case:
-    slug, _, name = wanted.partition("/")
-    if slug not in corpus.scenarios:
-        raise InputError.one(f'no scenario is called "{slug}"', remedy=did_you_mean(slug, corpus.scenarios))
-    cases = {one.name: one for one in corpus.scenarios[slug].scenario.cases()}
-    if name not in cases:
-        raise InputError.one(f'{slug} has no case "{name}"', remedy=did_you_mean(name, cases))
-    return cases[name]
 
 
 def _served(scenario: Scenario, hall: _Hall) -> dict[str, list[Case]]:

@@ -17,6 +17,7 @@ from lab.judge import in_range
 from lab.model.client import Build, ClientManifest, Column, Deviation, Deviations
 from lab.model.document import Document, validate
 from lab.model.scenario import (
+    Case,
     Certificate,
     Chain,
     Entity,
@@ -241,6 +242,20 @@ class Corpus:
         if self.problems:
             raise InputError(self.problems)
         return self
+
+    def scenario(self, slug: str) -> ScenarioFile:
+        """Return a scenario by its slug; raise InputError where there is none."""
+        if slug not in self.scenarios:
+            raise InputError.one(f'no scenario is called "{slug}"', remedy=did_you_mean(slug, self.scenarios))
+        return self.scenarios[slug]
+
+    def case(self, wanted: str) -> Case:
+        """Return a case by its id, ``letsencrypt-2021/long+both@after``; raise InputError where there is none."""
+        slug, _, name = wanted.partition("/")
+        cases = {one.name: one for one in self.scenario(slug).scenario.cases()}
+        if name not in cases:
+            raise InputError.one(f'{slug} has no case "{name}"', remedy=did_you_mean(name, cases))
+        return cases[name]
 
     def choose_scenarios(self, patterns: Iterable[str]) -> list[ScenarioFile]:
         """Return the scenarios that the patterns name (all where there is none); InputError for one that names none."""

@@ -9,7 +9,7 @@ from lab.pki.reference import Opinion, reference
 from lab.pki.traits import traits
 from lab.server.faults import consequence, read_faults
 
-__all__ = ["expected", "opinion", "particulars"]
+__all__ = ["expected", "opinion", "particulars", "reference_expects"]
 
 
 def opinion(case: Case, minted: Minted) -> Opinion:
@@ -22,12 +22,12 @@ def particulars(case: Case, minted: Minted) -> frozenset[Trait]:
     return traits(minted.named(case.send), minted.named(case.trust), case.at, case.host)
 
 
-def expected(case: Case, minted: Minted) -> Expectation:
-    """Return what a careful relying party does with a case; its words are the author's, else the reference's.
+def expected(case: Case, said: Opinion) -> Expectation:
+    """Return what a careful relying party does with a case, of which the reference relying party says ``said``.
 
-    Raise InputError where a fault on the wire is none.
+    The author's word goes before the reference's.  Raise InputError where a fault on the wire is none.
     """
-    plain = _faultless(case, minted)
+    plain = case.expected or reference_expects(said)
     left = case.endures or consequence(read_faults(case.wire))
     if left == "fail":
         return Expectation(expect=Expect.FAIL, why=plain.why)
@@ -36,8 +36,6 @@ def expected(case: Case, minted: Minted) -> Expectation:
     return plain
 
 
-def _faultless(case: Case, minted: Minted) -> Expectation:
-    if case.expected is not None:
-        return case.expected
-    said = opinion(case, minted)
+def reference_expects(said: Opinion) -> Expectation:
+    """Return the reference relying party's opinion as an expectation."""
     return Expectation(expect=said.expect, reason=said.reason if said.expect is Expect.REJECT else None)

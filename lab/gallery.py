@@ -21,6 +21,7 @@ from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
+from lab.pki.reference import Opinion
 from lab.server.chaos.stage import staged
 from lab.server.exhibit import GROUPS, Exhibit
 from lab.server.faults import read_faults
@@ -55,6 +56,7 @@ class Gallery:
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
     _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
+    _opinions: dict[str, Opinion] = field(default_factory=dict)
     _traits: dict[str, frozenset[Trait]] = field(default_factory=dict)
 
     def minted(self, slug: str) -> Minted:
@@ -112,8 +114,15 @@ class Gallery:
     def expected(self, case: Case) -> Expectation:
         """Return what a careful relying party does with a case, written or generated."""
         if case.id not in self._expected:
-            self._expected[case.id] = expected(case, self.minted(case.scenario))
+            self._expected[case.id] = expected(case, self.opinion(case))
         return self._expected[case.id]
+
+    def opinion(self, case: Case) -> Opinion:
+        """Return what the reference relying party makes of a case, faults on the wire apart."""
+        key = case.faultless.id
+        if key not in self._opinions:
+            self._opinions[key] = opinion(case, self.minted(case.scenario))
+        return self._opinions[key]
 
     def chaos(self, case: Case, witness: Witness) -> Chaos | None:
         """Return what the witness and the expectations say of a case's faults on the wire, None where it has none."""
@@ -151,7 +160,7 @@ class Gallery:
     def record(self, case: Case) -> ExhibitRecord:
         """Return what a case puts before its clients, and what the reference relying party makes of it."""
         scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
-        thought = opinion(case, minted)
+        thought = self.opinion(case)
         return ExhibitRecord(
             scenario=case.scenario,
             title=scenario.title,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.corpus import ClientFolder, Corpus, ScenarioFile, load_client, load_scenario
 from lab.errors import InputError, Problem, did_you_mean
-from lab.expectation import opinion
+from lab.expectation import opinion, reference_expects
 from lab.model.document import Document
 from lab.model.scenario import Case, Expect, Expectation, Scenario
 from lab.pki.keys import KeyRing
@@ -111,7 +111,7 @@ def _unknown_faults(scenario: Scenario, document: Document) -> Iterator[Problem]
 
 def _idle_changes(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """Yield the remedies and faults that change no case."""
-    made = {case.remedy for case in scenario.cases()} | {case.fault for case in scenario.cases()}
+    made = {name for case in scenario.cases() for name in (case.remedy, case.fault)}
     other_column = {name for name, remedy in scenario.remedies.items() if remedy.column is not None}
     for table, names in (("remedies", scenario.remedies), ("faults", scenario.faults)):
         for name in names:
@@ -130,7 +130,7 @@ def _lint_cases(scenario: Scenario, minted: Minted, document: Document) -> Itera
 
 def _lint_case(case: Case, minted: Minted, document: Document) -> Iterator[Problem]:
     thought = opinion(case, minted)
-    says = Expectation(expect=thought.expect, reason=thought.reason if thought.expect is Expect.REJECT else None)
+    says = reference_expects(thought)
     said = case.expected or says
     loc, remedy = _place(case)
     if _differs(said, says):

@@ -263,7 +263,7 @@ class _Filling:
             column=work.client.name,
             version=said_version(work.state.version) or work.client.column.version,
             cannot=work.client.cannot,
-            traits=self.gallery.traits(case) if work.client.home.deviations else frozenset(),
+            traits=self.gallery.traits(case),
             at_home=case.scenario in self.plan.at_home,
             chaos=self.gallery.chaos(case, measured.witness),
         )

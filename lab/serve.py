@@ -81,9 +81,7 @@ class Door(Factory, Generic[T]):
     def show_in_turn(self, shown: Sequence[tuple[T, Exhibit]]) -> None:
         """Show exhibits in turn, one a connection, from now on: the servers behind a load balancer."""
         for _what, exhibit in shown:
-            exhibit.context()
-            if exhibit.imposter:
-                _ = exhibit.wrong_key_pem  # made now: an RSA key takes a moment
+            exhibit.prepare()
         self._shown, self._turn = tuple(shown), 0
 
     def abort(self) -> None:

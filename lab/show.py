@@ -177,13 +177,15 @@ def _stores(scenario: Scenario, width: int) -> Iterator[str]:
 
 def _cases(scenario: Scenario, minted: Minted | None, width: int) -> Iterator[str]:
     """Yield the cases; those of one chain and store that end alike share their lines."""
-    said = {case.name: _expected(case, minted) for case in scenario.cases()}
+    told = [(case, *_told(case, minted)) for case in scenario.cases()]
 
-    def ending(case: Case) -> tuple[str, str, str, str, str]:
-        return case.chain, case.store, str(said[case.name] or "?"), _path(case, minted), _why(said[case.name])
+    def ending(row: tuple[Case, Expectation | None, str]) -> tuple[str, str, str, str, str]:
+        case, said, path = row
+        return case.chain, case.store, str(said or "?"), path, (said.why if said else None) or ""
 
-    size = _longest(str(one) for one in said.values())
-    for (chain, store, words, path, why), cases in groupby(scenario.cases(), ending):
+    size = _longest(str(said) for _, said, _ in told)
+    for (chain, store, words, path, why), rows in groupby(told, ending):
+        cases = [case for case, _, _ in rows]
         whens = ", ".join(case.name.removeprefix(f"{chain}+{store}@") for case in cases)
         yield from _wrapped(f"{chain}+{store}@{whens}", width, "  ", "      ")
         yield from _wrapped(path, width, f"      {words:<{size}}  ", " " * (size + 8))
@@ -191,19 +193,12 @@ def _cases(scenario: Scenario, minted: Minted | None, width: int) -> Iterator[st
             yield from _wrapped(f"why: {why}", width, " " * (size + 8), " " * (size + 8))
 
 
-def _expected(case: Case, minted: Minted | None) -> Expectation | None:
-    return case.expected if minted is None else expected(case, minted)
-
-
-def _why(expectation: Expectation | None) -> str:
-    return (expectation.why if expectation else None) or ""
-
-
-def _path(case: Case, minted: Minted | None) -> str:
-    """Return the path that the reference takes, and its words where it does not simply take one."""
+def _told(case: Case, minted: Minted | None) -> tuple[Expectation | None, str]:
+    """Return what is expected, and the path that the reference takes or its words where it does not simply take one."""
     if minted is None:
-        return ""
-    return opinion(case, minted).why
+        return case.expected, ""
+    said = opinion(case, minted)
+    return expected(case, said), said.why
 
 
 _ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"})

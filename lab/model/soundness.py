@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any
 
 from lab.errors import Problem, did_you_mean
@@ -150,12 +151,7 @@ class _Checks:
 
     def cases_named(self) -> Iterator[Problem]:
         """Yield the patterns of remedies and faults that name no written case."""
-        written = [
-            f"{chain}+{store}@{time}"
-            for chain in self.chains
-            for store in self.cases(chain)[0]
-            for time in self.cases(chain)[1]
-        ]
+        written = [f"{chain}+{store}@{time}" for chain in self.chains for store, time in product(*self.cases(chain))]
         for table, tables in (("remedies", self.remedies), ("faults", self.faults)):
             for name, one in tables.items():
                 for pattern in _names(_table(one).get("of")):

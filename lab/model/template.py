@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -96,13 +96,14 @@ class _Writer:
         for where in _FILLED:
             if where in written:
                 written[where] = self.filled((where,), written[where])
-        if len(written.get("patches", ())) or any(
-            "like" in _table(one) or "patch" in _table(one)
-            for kind in ("certificates", "chains")
-            for one in _table(written.get(kind)).values()
-        ):
-            self.liken_certificates(written)
-            self.liken_chains(written)
+        patches = _table(written.get("patches"))
+        mergers: dict[str, Callable[[Table, Table], Table]] = {
+            "certificates": lambda other, own: _merged_certificate(other, own, patches),
+            "chains": _merged_chain,
+        }
+        for kind, merge in mergers.items():
+            if isinstance(written.get(kind), dict):
+                written[kind] = self.liken(kind, written[kind], merge)
         written.pop("patches", None)
         self.document.data = written
 
@@ -150,72 +151,52 @@ class _Writer:
             self.document.spelt[(*loc, spelt)] = (*loc, name)
         written[spelt] = filled
 
-    def liken_certificates(self, written: Table) -> None:
-        certificates, patches = _table(written.get("certificates")), _table(written.get("patches"))
+    def liken(self, kind: str, tables: Table, merge: Callable[[Table, Table], Table]) -> Table:
+        """Return tables of which each that is like another has been merged with it: ``merge(other, own)``."""
         done: Table = {}
 
         def resolve(name: str, seen: tuple[str, ...]) -> Table:
-            if name in done:
-                return _table(done[name])
-            said = dict(_table(certificates[name]))
-            other, patch = said.pop("like", None), said.pop("patch", None)
-            base: Table = {}
-            if other is not None:
-                if other not in certificates:
-                    raise _NotWritableError(
-                        f'it is like "{other}", which is no certificate', did_you_mean(str(other), certificates)
-                    )
-                if other in seen:
-                    raise _NotWritableError("a loop: " + " -> ".join([*seen, str(other)]))
-                base = resolve(other, (*seen, other))
-            if patch is not None and patch not in patches:
-                raise _NotWritableError(f'no patch is called "{patch}"', did_you_mean(str(patch), patches))
-            done[name] = {**base, **_table(patches.get(patch)), **said}
+            if name not in done:
+                own = dict(_table(tables[name]))
+                other, base = own.pop("like", None), {}
+                if other is not None:
+                    if other not in tables:
+                        what = f'it is like "{other}", which is no {kind.removesuffix("s")}'
+                        raise _NotWritableError(what, did_you_mean(str(other), tables))
+                    if other in seen:
+                        raise _NotWritableError("a loop: " + " -> ".join([*seen, str(other)]))
+                    base = resolve(other, (*seen, other))
+                done[name] = merge(base, own)
             return _table(done[name])
 
-        self.each("certificates", certificates, resolve)
-        written["certificates"] = {name: done.get(name, certificates[name]) for name in certificates}
-
-    def liken_chains(self, written: Table) -> None:
-        chains = _table(written.get("chains"))
-        done: Table = {}
-
-        def resolve(name: str, seen: tuple[str, ...]) -> Table:
-            if name in done:
-                return _table(done[name])
-            said = dict(_table(chains[name]))
-            other, swap = said.pop("like", None), _table(said.pop("swap", None))
-            base: Table = {}
-            if other is not None:
-                if other not in chains:
-                    raise _NotWritableError(
-                        f'it is like "{other}", which is no chain', did_you_mean(str(other), chains)
-                    )
-                if other in seen:
-                    raise _NotWritableError("a loop: " + " -> ".join([*seen, str(other)]))
-                base = {key: value for key, value in resolve(other, (*seen, other)).items() if key != "swept"}
-            whole = {**base, **said}
-            send = whole.get("send")
-            if swap and isinstance(send, list):
-                for one in swap:
-                    if one not in send:
-                        raise _NotWritableError(
-                            f'it swaps "{one}", which it does not send', did_you_mean(one, map(str, send))
-                        )
-                whole["send"] = [swap.get(one, one) for one in send]
-            done[name] = whole
-            return whole
-
-        self.each("chains", chains, resolve)
-        written["chains"] = {name: done.get(name, chains[name]) for name in chains}
-
-    def each(self, kind: str, tables: Table, resolve: Any) -> None:
         for name in tables:
             if isinstance(tables[name], dict):
                 try:
                     resolve(name, (name,))
                 except _NotWritableError as error:
                     self.wrong((kind, name), error)
+        return {name: done.get(name, tables[name]) for name in tables}
+
+
+def _merged_certificate(other: Table, own: Table, patches: Table) -> Table:
+    """Return a certificate with the other's fields, over them those of its patch, over both its own."""
+    own = dict(own)
+    patch = own.pop("patch", None)
+    if patch is not None and patch not in patches:
+        raise _NotWritableError(f'no patch is called "{patch}"', did_you_mean(str(patch), patches))
+    return {**other, **_table(patches.get(patch)), **own}
+
+
+def _merged_chain(other: Table, own: Table) -> Table:
+    """Return a chain with the other's fields, over them its own, and what it swaps in its certificates' places."""
+    whole = {key: value for key, value in other.items() if key != "swept"} | own
+    swap, send = _table(whole.pop("swap", None)), whole.get("send")
+    if swap and isinstance(send, list):
+        for one in swap:
+            if one not in send:
+                raise _NotWritableError(f'it swaps "{one}", which it does not send', did_you_mean(one, map(str, send)))
+        whole["send"] = [swap.get(one, one) for one in send]
+    return whole
 
 
 def _values(said: object) -> list[Any]:

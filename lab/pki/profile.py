@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from lab.errors import did_you_mean
-from lab.model.scenario import Certificate, NameConstraints
+from lab.model.entity import Certificate, KeyUsage, NameConstraints
 from lab.pki.keys import PrivateKey
 from lab.pki.names import subtree
 
@@ -30,15 +30,7 @@ PURPOSES = {
 }
 """Extended key usages that a scenario may say by name (RFC 5280 section 4.2.1.12); others are dotted numbers."""
 
-_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
+_USAGES: tuple[str, ...] = get_args(KeyUsage)
 _Digest: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 _HASHES: dict[str, Callable[[], _Digest]] = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
 _P384_BITS = 384

@@ -75,10 +75,10 @@ class Finding(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A row, or rows under the one that stands for them; each with its number, None where it has no evidence."""
+    """A row, or rows under the one that stands for them."""
 
     fold: Fold | None
-    rows: list[tuple[Row, int | None]]
+    rows: tuple[Row, ...]
 
 
 class _Shown:
@@ -90,8 +90,10 @@ class _Shown:
         self.columns = len(matrix.heads)
         self.size = "wide" if self.columns > 14 else "usual"  # noqa: PLR2004 - what fits a landscape page
         self.scenarios = len(matrix.groups)
-        self.rows = tuple(row for group in matrix.groups for row in _ordered(group))
-        self.numbers = {(row.scenario, row.case): number for number, row in enumerate(self.rows)}
+        self.parts = [(group, tuple(_parts(group))) for group in matrix.groups]
+        every = (row for _, parts in self.parts for part in parts for row in part.rows)
+        self.rows = tuple(row for row in every if not row.borrowed)
+        self._numbers = {(row.scenario, row.case): number for number, row in enumerate(self.rows)}
 
     def _finding(self, cell: Cell, exhibit: ExhibitRecord | None) -> Finding:
         certificates = ((), ()) if exhibit is None else (exhibit.chain, exhibit.anchors)
@@ -99,16 +101,9 @@ class _Shown:
         said = sections(cell, exhibit)
         return Finding(cell, cell.id, native(cell.observation), said, chain, store, commands(self.matrix.run.id, cell))
 
-    def parts(self, group: Group) -> Iterator[Part]:
-        """Yield what stands in a group, every row once: those that are folded under what stands for them."""
-        folded = {row.case for shown in group.shown if isinstance(shown, Fold) for row in shown.rows}
-        for shown in group.shown:
-            if isinstance(shown, Fold):
-                yield Part(shown, [(row, self.numbers[row.scenario, row.case]) for row in shown.rows])
-            elif shown.borrowed:
-                yield Part(None, [(shown, None)])
-            elif shown.case not in folded:
-                yield Part(None, [(shown, self.numbers[shown.scenario, shown.case])])
+    def number(self, row: Row) -> int | None:
+        """Return a row's place among those with evidence of their own; None for a borrowed one."""
+        return None if row.borrowed else self._numbers[row.scenario, row.case]
 
     @staticmethod
     def kind(cell: Cell | None) -> str:
@@ -154,14 +149,14 @@ class _Shown:
         return sorted(pairs, key=lambda pair: -pair[1].does_not)
 
 
-def _ordered(group: Group) -> Iterator[Row]:
-    """Yield every row of a group once, in the order in which the page shows them."""
+def _parts(group: Group) -> Iterator[Part]:
+    """Yield what stands in a group, every row once: those that are folded under what stands for them."""
     folded = {row.case for shown in group.shown if isinstance(shown, Fold) for row in shown.rows}
     for shown in group.shown:
         if isinstance(shown, Fold):
-            yield from shown.rows
-        elif not shown.borrowed and shown.case not in folded:
-            yield shown
+            yield Part(shown, shown.rows)
+        elif shown.borrowed or shown.case not in folded:
+            yield Part(None, (shown,))
 
 
 class _Pool:

@@ -88,6 +88,12 @@ class Exhibit:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
+    def prepare(self) -> None:
+        """Make now what takes a moment, so that it is not a connection's; raise InputError as ``context`` does."""
+        self.context()
+        if self.imposter:
+            _ = self.wrong_key_pem
+
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each certificate as sent, lower-case hex."""

@@ -80,9 +80,7 @@ class Lane(Factory):
 
         Raise InputError where OpenSSL cannot show it.
         """
-        exhibit.context()
-        if exhibit.imposter:
-            _ = exhibit.wrong_key_pem  # made now: an RSA key takes a moment that is not to be the probe's
+        exhibit.prepare()
         self._accept_waiting()
         earlier, self._probe = self._probe, _Probe(exhibit)
         if earlier is not None:

@@ -95,11 +95,15 @@ class Span:
 
 
 class Messages:
-    """Follows handshake messages through the fragments that carry them, whatever the fragments' bounds."""
+    """Follows handshake messages through the fragments that carry them, whatever the fragments' bounds.
 
-    __slots__ = ("_header", "_seen", "_size")
+    ``hello`` is the newest ServerHello message, as much of it as has been seen.
+    """
+
+    __slots__ = ("_header", "_seen", "_size", "hello")
 
     def __init__(self) -> None:
+        self.hello = b""
         self._header = b""
         self._seen = 0
         self._size: int | None = None
@@ -116,6 +120,8 @@ class Messages:
             left = len(fragment) - at if self._size is None else self._size - self._seen
             end = min(len(fragment), at + left)
             span = Span(self._header[0], at, end, self._seen, self._size)
+            if span.kind == SERVER_HELLO:
+                self.hello = fragment[at:end] if span.begins else self.hello + fragment[at:end]
             self._seen += end - at
             at = end
             if span.ends:

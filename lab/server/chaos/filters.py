@@ -65,7 +65,6 @@ class Cut(Filter):
         self._at = at
         self._happens = happens
         self._messages = Messages()
-        self._hello = b""
         self._met_hello = False
         self._over = False
 
@@ -92,11 +91,7 @@ class Cut(Filter):
             met = self._at is At.CERTIFICATE and self._met_hello and record.kind == APPLICATION_DATA
             return (0, 0, 0) if met else None
         for span in self._messages.feed(record.fragment):
-            if span.kind == SERVER_HELLO:
-                if span.begins:
-                    self._hello = b""
-                self._hello += record.fragment[span.start : span.end]
-                self._met_hello |= span.ends
+            self._met_hello |= span.kind == SERVER_HELLO and span.ends
             offset = self._offset(span)
             if offset is not None:
                 return offset, span.before + offset - span.start, span.size or 0
@@ -108,7 +103,7 @@ class Cut(Filter):
         if span.kind == SERVER_HELLO:
             if at is At.HELLO and span.begins:
                 return span.start
-            return span.end if at is At.AFTER_HELLO and span.ends and not is_retry(self._hello) else None
+            return span.end if at is At.AFTER_HELLO and span.ends and not is_retry(self._messages.hello) else None
         if span.kind != CERTIFICATE:
             return None
         if at is At.CERTIFICATE and span.begins:
@@ -306,18 +301,14 @@ class Retried(Filter):
     def __init__(self, name: str) -> None:
         self._name = name
         self._messages = Messages()
-        self._hello = b""
 
     def feed(self, item: Item) -> Iterator[Item]:
         """Yield the item, and a note behind a HelloRetryRequest."""
         yield item
         if isinstance(item, Record) and item.speaks:
             for span in self._messages.feed(item.fragment):
-                if span.kind == SERVER_HELLO:
-                    self._hello = b"" if span.begins else self._hello
-                    self._hello += item.fragment[span.start : span.end]
-                    if span.ends and is_retry(self._hello):
-                        yield Note(self._name)
+                if span.kind == SERVER_HELLO and span.ends and is_retry(self._messages.hello):
+                    yield Note(self._name)
 
 
 class Shown(Filter):
@@ -345,15 +336,11 @@ class Watch(Filter):
 
     def __init__(self) -> None:
         self._messages = Messages()
-        self._hello = b""
 
     def feed(self, item: Item) -> Iterator[Item]:
         """Yield the item, and Sent behind it."""
         yield item
         if isinstance(item, Record) and item.speaks:
             for span in self._messages.feed(item.fragment):
-                if span.kind == SERVER_HELLO:
-                    self._hello = b"" if span.begins else self._hello
-                    self._hello += item.fragment[span.start : span.end]
                 if span.ends and span.kind in {SERVER_HELLO, CERTIFICATE}:
-                    yield Sent(span.kind, self._hello if span.kind == SERVER_HELLO else b"")
+                    yield Sent(span.kind, self._messages.hello if span.kind == SERVER_HELLO else b"")
