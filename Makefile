@@ -61,6 +61,7 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff format .
 
 docs: setup ## the manual, in docs/_build
+	@tools/need graphviz
 	@$(BIN)/sphinx-build -q -W -n --keep-going docs docs/_build
 
 bench: setup ## what the lab itself costs beside the handshake
@@ -68,7 +69,7 @@ bench: setup ## what the lab itself costs beside the handshake
 
 clean: ## what was built here; .venv, results/ and a running engine stay
 	@for folder in clients/*/; do if [ -f $$folder/Makefile ]; then make -C $$folder clean >/dev/null 2>&1 || true; fi; done
-	@rm -rf dist docs/_build *.egg-info .tox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf dist docs/_build docs/catalogue *.egg-info .tox .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	@rm -rf clients/*/build clients/*/dist
 	@find build -mindepth 1 -maxdepth 1 ! -name engine -exec rm -rf {} + 2>/dev/null || true
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -13,14 +13,15 @@ from pydantic import BaseModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generated import fill
+from generated import catalogue_pages, fill
 
 project = "tlslab"
 author = "The tlslab authors"
 project_copyright = "The tlslab authors, MIT License"
 version = release = version_of("tlslab")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.graphviz"]
+graphviz_output_format = "svg"
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["fieldlist"]
 myst_heading_anchors = 3
@@ -60,11 +61,26 @@ def _signature(_app: Any, what: str, _name: str, thing: Any, *_rest: Any) -> tup
     return str(plain), returns if isinstance(returns, str) and what != "class" else None
 
 
+def _write_catalogue(app: Any) -> None:
+    """Write a page for each scenario where it says anything new, and take away those of scenarios that are gone."""
+    folder = Path(app.srcdir) / "catalogue"
+    folder.mkdir(exist_ok=True)
+    pages = {f"{slug}.md": page for slug, page in catalogue_pages()}
+    for old in folder.iterdir():
+        if old.name not in pages:
+            old.unlink()
+    for name, page in pages.items():
+        file = folder / name
+        if not file.is_file() or file.read_text(encoding="utf-8") != page:
+            file.write_text(page, encoding="utf-8")
+
+
 def setup(app: Any) -> None:
-    """Put what is generated in the place of its markers, before a page is read."""
+    """Put what is generated in the place of its markers, before a page is read; give each scenario a page."""
 
     def read(_app: Any, _page: str, source: list[str]) -> None:
         source[0] = fill(source[0])
 
+    app.connect("builder-inited", _write_catalogue)
     app.connect("source-read", read)
     app.connect("autodoc-process-signature", _signature)

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import click
 
 from lab.cli import main
-from lab.corpus import Corpus, ScenarioFile
-from lab.model.client import ClientManifest
-from lab.model.scenario import Chain, Scenario
+from lab.corpus import ClientFolder, Corpus, ScenarioFile
+from lab.diagram import as_dot
+from lab.model.client import ClientManifest, Deviation
+from lab.model.scenario import Case, Chain, Scenario
 from lab.pki.second import BEYOND
 from lab.report.words import MEANINGS
 from lab.schemas import schemas
-from lab.show import as_mermaid
 
-__all__ = ["commands", "fill"]
+__all__ = ["catalogue_pages", "commands", "fill"]
 
 _MARKER = re.compile(r"^<!-- generated: (?P<what>[a-z]+)(?P<arguments>(?: [\w-]+)*) -->$", re.MULTILINE)
 
@@ -101,32 +103,87 @@ def _line(text: str) -> str:
 
 
 def _catalogue() -> str:
-    return "\n\n".join(_scenario(file) for _slug, file in sorted(Corpus().scenarios.items()))
+    """Return a table of the scenarios of each kind, the oldest first, and the list of their pages."""
+    kinds: dict[str, list[ScenarioFile]] = {kind: [] for kind in _KINDS}
+    for file in sorted(Corpus().scenarios.values(), key=lambda one: (one.scenario.date, one.scenario.slug)):
+        fits = (kind for kind, tags in _KINDS.items() if tags & set(file.scenario.tags))
+        kinds[next(fits, _OTHERS)].append(file)
+    parts = [f"## {kind}\n\n{_contents(files)}" for kind, files in kinds.items() if files]
+    pages = "\n".join(f"catalogue/{slug}" for slug in sorted(Corpus().scenarios))
+    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{pages}\n```"])
 
 
-def _scenario(file: ScenarioFile) -> str:
-    scenario = file.scenario
-    chains = [
-        f"| `{name}` | {', '.join(f'`{one}`' for one in chain.send)} | {', '.join(f'`{one}`' for one in chain.at)} |"
-        for name, chain in _families(scenario).items()
-    ]
-    stores = [
-        f"| `{name}` | {', '.join(f'`{one}`' for one in store) or 'nothing'} |"
-        for name, store in scenario.stores.items()
-    ]
+_OTHERS = "What servers, devices and certificates can be like"
+_KINDS: dict[str, set[str]] = {
+    "What happened": {"incident"},
+    "What is planned": {"planned"},
+    _OTHERS: set(),
+    "Generated families": {"topology", "sweep"},
+    "The lab's own checks": {"control", "check"},
+}
+"""Kinds of scenarios in reading order, each with the tags that make a scenario one; who has none is of the others."""
+
+
+def _contents(files: list[ScenarioFile]) -> str:
+    rows = ["| date | scenario | | cases |", "|---|---|---|---|"]
+    for file in files:
+        said = file.scenario
+        link = f"[{said.slug}](catalogue/{said.slug}.md)"
+        day = said.date.isoformat().replace("-", "\N{NON-BREAKING HYPHEN}")
+        rows.append(f"| {day} | {link} | {_line(said.title)} | {len(list(said.cases()))} |")
+    return "\n".join(rows)
+
+
+def catalogue_pages() -> Iterator[tuple[str, str]]:
+    """Yield a page for each scenario: its slug, and its story, graph, chains, stores, expectations and sources."""
+    corpus = Corpus()
+    homes = {client.home.folder: client.home for client in corpus.clients.values()}
+    for slug, file in sorted(corpus.scenarios.items()):
+        yield slug, _scenario(file.scenario, list(homes.values()))
+
+
+def _scenario(scenario: Scenario, homes: list[ClientFolder]) -> str:
+    families = _families(scenario)
+    drawn = {name for chain in families.values() for name in chain.send}
+    drawn |= {name for store in scenario.stores.values() for name in store}
     parts = [
-        f"## {scenario.slug}",
-        f"**{scenario.title}**",
-        f"{scenario.date.isoformat()}, {_counted(scenario)}, {', '.join(scenario.tags)}",
+        f"# {scenario.slug}",
+        f"**{_line(scenario.title)}**",
+        f"{scenario.date.isoformat()}, {_counted(scenario)}; {', '.join(scenario.tags)}",
         " ".join(scenario.summary.split()),
-        "\n".join(["| chain | sent | at |", "|---|---|---|", *chains]),
-        "\n".join(["| store | trusts |", "|---|---|", *stores]),
-        "\n".join(_remedies(scenario)),
-        "The certificate graph, in Mermaid's words:",
-        f"```text\n{as_mermaid(scenario)}```",
-        "\n".join(["Sources:", "", *(f"- {reference}" for reference in scenario.references)]),
+        f"```{{graphviz}}\n{as_dot(scenario, drawn.__contains__)}```",
+        "Boxes are entities, rounded where a trust store holds them; arrows are certificates, from issuer to subject.",
+        "## What is served, and what is trusted",
+        _table("chain | sent | at", (_chain(name, chain) for name, chain in families.items())),
+        _table("store | trusts", ((f"`{name}`", _names(one) or "nothing") for name, one in scenario.stores.items())),
+        _under("What a careful relying party does", _table("case | | why", _expectations(scenario))),
+        _under("Remedies", _table(" | remedy | mind", _remedies(scenario))),
+        _under(
+            "Who is known to do otherwise",
+            _table("client | cases | does | because | source", _deviations(scenario.slug, homes)),
+        ),
+        _under("Sources", "\n".join(f"- {_line(reference)}" for reference in scenario.references)),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(heads: str, rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown; empty where it has no row."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([f"| {heads} |", "|" + "---|" * (heads.count("|") + 1), *lines]) if lines else ""
+
+
+def _under(heading: str, body: str) -> str:
+    return f"## {heading}\n\n{body}" if body else ""
+
+
+def _chain(name: str, chain: Chain) -> tuple[str, str, str]:
+    host = f", asked for as `{chain.host}`" if chain.host else ""
+    return f"`{name}`", _names(chain.send) + host, _names(chain.at)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{one}`" for one in names)
 
 
 def _families(scenario: Scenario) -> dict[str, Chain]:
@@ -143,11 +200,34 @@ def _counted(scenario: Scenario) -> str:
     return f"{written} cases" + (f" and {len(cases) - written} generated" if written < len(cases) else "")
 
 
-def _remedies(scenario: Scenario) -> Iterator[str]:
-    if scenario.remedies:
-        yield "| remedy | | mind |\n|---|---|---|"
+def _expectations(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
+    """Yield what the author expects; times that end alike share a row."""
+    written = [case for case in scenario.cases() if case.expected is not None and case.remedy is None]
+    for (chain, store, said, why), cases in groupby(written, _ending):
+        yield f"`{chain}+{store}` at {_names(case.time for case in cases)}", said, _line(why)
+
+
+def _ending(case: Case) -> tuple[str, str, str, str]:
+    return case.chain, case.store, str(case.expected), (case.expected.why if case.expected else None) or ""
+
+
+def _remedies(scenario: Scenario) -> Iterator[tuple[str, str, str]]:
     for name, remedy in scenario.remedies.items():
-        yield f"| `,{name}` | {remedy.title} | {remedy.why} |"
+        yield f"`,{name}`", _line(remedy.title), _line(remedy.why)
+
+
+def _deviations(slug: str, homes: list[ClientFolder]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield what clients are known to do otherwise in this very scenario; cases of one cause share a row."""
+    for home in homes:
+        rows = [(_said(home.manifest.title, one), one.case) for one in home.deviations if one.scenario == slug]
+        for (who, does, why, source), same in groupby(rows, itemgetter(0)):
+            yield who, _names(case for _, case in same), does, why, source
+
+
+def _said(title: str, one: Deviation) -> tuple[str, str, str, str]:
+    columns = "" if one.columns == ("*",) else f", {_names(one.columns)}"
+    does = f"{one.observation}" + (f" ({one.reason})" if one.reason else "")
+    return f"{title} {one.versions}".rstrip() + columns, does, _line(one.why), _line(one.source)
 
 
 def _verdicts() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,15 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.corpus import Corpus
+from lab.diagram import as_dot, as_mermaid
 from lab.errors import InputError
 from lab.expectation import expected, opinion
 from lab.lint import lint as find_problems
+from lab.model.scenario import Scenario
 from lab.pki.keys import KeyRing, default_folder
 from lab.pki.mint import mint as mint_scenario
 from lab.server.faults import fault_records
-from lab.show import as_mermaid, as_rich, listing
+from lab.show import as_rich, listing
 
 __all__ = ["COMMANDS"]
+
+_DRAWN: dict[str, Callable[[Scenario], str]] = {"mermaid": as_mermaid, "dot": as_dot}
 
 
 @click.command("scenarios")
@@ -43,13 +48,13 @@ def scenarios(ctx: click.Context, form: str) -> None:
 
 @click.command("show")
 @click.argument("scenario")
-@click.option("--format", "form", type=click.Choice(["text", "mermaid"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", *_DRAWN]), default="text", show_default=True)
 @click.pass_context
 def show(ctx: click.Context, scenario: str, form: str) -> None:
     """Show a scenario: story, certificate graph, timeline, chains, and the path that is right in each case."""
     file = ctx.obj().sound().scenario(scenario)
-    if form == "mermaid":
-        click.echo(as_mermaid(file.scenario), nl=False)
+    if form in _DRAWN:
+        click.echo(_DRAWN[form](file.scenario), nl=False)
         return
     console = Console()
     minted = mint_scenario(file.scenario, KeyRing(default_folder()))

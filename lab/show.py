@@ -11,18 +11,17 @@ from typing import Any
 from rich.text import Text
 
 from lab.corpus import ScenarioFile
+from lab.diagram import key_of, known_as, span
 from lab.expectation import expected, opinion
-from lab.model.scenario import Case, Certificate, Expectation, Scenario
+from lab.model.scenario import Case, Expectation, Scenario
 from lab.model.variants import BOUNDARIES
 from lab.pki.mint import Minted
 
-__all__ = ["as_mermaid", "as_rich", "as_text", "listing"]
+__all__ = ["as_rich", "as_text", "listing"]
 
 _WIDTH = 96
 _NARROWEST = 28
 """A column with less room than this begins a line of its own."""
-_OPEN = "..."
-"""Stands for a date that minting chooses."""
 
 
 def listing(scenarios: Iterable[ScenarioFile]) -> dict[str, Any]:
@@ -40,23 +39,6 @@ def listing(scenarios: Iterable[ScenarioFile]) -> dict[str, Any]:
             for one in scenarios
         ],
     }
-
-
-def as_mermaid(scenario: Scenario) -> str:
-    """Return the certificate graph as a Mermaid flowchart: entities are nodes, certificates are edges.
-
-    An entity that some trust store holds is drawn as a stadium, so that the anchors stand out.
-    """
-    nodes = {name: f"e{index}" for index, name in enumerate(scenario.entities)}
-    trusted = {scenario.certificates[name].subject for store in scenario.stores.values() for name in store}
-    lines = ["flowchart TD"]
-    for name, node in nodes.items():
-        begin, end = ('(["', '"])') if name in trusted else ('["', '"]')
-        lines.append(f"    {node}{begin}{_html(_known_as(scenario, name))}<br/>{_html(_key(scenario, name))}{end}")
-    for name, certificate in scenario.certificates.items():
-        label = f"{_html(name)}<br/>{_html(_span(certificate))}"
-        lines.append(f'    {nodes[certificate.issuer]} -- "{label}" --> {nodes[certificate.subject]}')
-    return "\n".join(lines) + "\n"
 
 
 def as_text(scenario: Scenario, minted: Minted | None = None, *, width: int = _WIDTH) -> str:
@@ -114,35 +96,15 @@ def _longest(names: Iterable[str]) -> int:
     return max((len(name) for name in names), default=0)
 
 
-def _known_as(scenario: Scenario, entity: str) -> str:
-    said = scenario.entities[entity]
-    return said.cn or next(iter([*said.dns, *map(str, said.ip)]), None) or said.o or entity
-
-
-def _key(scenario: Scenario, entity: str) -> str:
-    owner = scenario.key_owner(entity)
-    key = scenario.entities[owner].key + (f", the key of {owner}" if owner != entity else "")
-    borrowed = scenario.entities[entity].same_key_id_as
-    return key + (f", with the key identifier of {borrowed}" if borrowed else "")
-
-
-def _day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else _OPEN
-
-
-def _span(certificate: Certificate) -> str:
-    return f"{_day(certificate.not_before)} to {_day(certificate.not_after)}"
-
-
 def _graph(scenario: Scenario, width: int) -> Iterator[str]:
     size = _longest(scenario.certificates)
     for entity in scenario.entities:
-        yield from _wrapped(f"{entity}: {_known_as(scenario, entity)}, {_key(scenario, entity)}", width, "  ", "    ")
+        yield from _wrapped(f"{entity}: {known_as(scenario, entity)}, {key_of(scenario, entity)}", width, "  ", "    ")
         vouched = [(name, one) for name, one in scenario.certificates.items() if one.subject == entity]
         for index, (name, certificate) in enumerate(vouched, start=1):
             branch = "└─" if index == len(vouched) else "├─"
             by = "self-signed" if certificate.self_issued else f"by {certificate.issuer}"
-            yield f"    {branch} {name:<{size}}  {_span(certificate):<24}  {by}"
+            yield f"    {branch} {name:<{size}}  {span(certificate):<24}  {by}"
 
 
 def _timeline(scenario: Scenario, width: int) -> Iterator[str]:
@@ -199,11 +161,3 @@ def _told(case: Case, minted: Minted | None) -> tuple[Expectation | None, str]:
         return case.expected, ""
     said = opinion(case, minted)
     return expected(case, said), said.why
-
-
-_ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;"})
-
-
-def _html(text: str) -> str:
-    """Return text that Mermaid shows as it is."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text).translate(_ENTITIES)

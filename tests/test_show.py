@@ -12,7 +12,7 @@ from lab.corpus import ScenarioFile, home, load_scenario
 from lab.model.scenario import Scenario
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint
-from lab.show import as_mermaid, as_rich, as_text, listing
+from lab.show import as_rich, as_text, listing
 
 SLUGS = sorted(path.parent.name for path in (home() / "scenarios").glob("*/scenario.toml"))
 
@@ -81,16 +81,6 @@ def test_the_path_that_the_reference_takes(controls: Minted) -> None:
     assert "not for other.example" in text
 
 
-def test_mermaid() -> None:
-    """Entities are nodes, certificates are edges, and anchors have another shape."""
-    lines = as_mermaid(loaded("letsencrypt-2021").scenario).splitlines()
-    assert lines[0] == "flowchart TD"
-    assert '    e0(["DST Root CA X3<br/>rsa2048"])' in lines
-    assert '    e3["shop.example<br/>ec256"]' in lines
-    assert '    e0 -- "isrg-cross<br/>2021-01-20 to 2024-09-30" --> e1' in lines
-    assert sum(" -- " in line for line in lines) == 6
-
-
 def hostile() -> Scenario:
     scenario = loaded("controls").scenario
     entities = {
@@ -109,11 +99,6 @@ def test_nothing_is_markup(tmp_path: Path) -> None:
     assert "controls · [red]danger[/red]?[2J\n" in shown
     assert '[bold]"</b>?[2J#&, rsa2048, the key of twin' in shown
     assert "\x1b" not in shown
-
-
-def test_nothing_is_mermaid() -> None:
-    """A name cannot end its label."""
-    assert 'e0(["[bold]#quot;#lt;/b#gt;?[2J#35;#amp;<br/>rsa2048, the key of twin"])' in as_mermaid(hostile())
 
 
 def test_listing() -> None:
