@@ -91,10 +91,12 @@ def hang_up(host, port):
     """
     for entry in os.listdir("/proc/self/fd"):
         try:
+            if not os.readlink("/proc/self/fd/" + entry).startswith("socket:"):
+                continue
             with socket.socket(fileno=os.dup(int(entry))) as one:
                 if one.getpeername()[:2] == (host, port):
                     one.shutdown(socket.SHUT_RDWR)
-        except OSError:  # no socket, or none that is connected
+        except OSError:  # gone meanwhile, or not connected
             continue
 
 
