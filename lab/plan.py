@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lab.corpus import Client, ScenarioFile
+from lab.model.client import Clock
 from lab.model.scenario import Case
 
 __all__ = ["Plan"]
@@ -39,10 +40,17 @@ class Plan:
         """The slugs of those scenarios that are the lab's own."""
         return frozenset(file.scenario.slug for file in self.scenarios if file.at_home)
 
-    def order(self, column: str, done: Iterable[str] = ()) -> list[Case]:
-        """Return the cases that a column has yet to meet, in the order that the seed gives; ``done`` are case ids."""
+    def order(self, client: Client, done: Iterable[str] = ()) -> list[Case]:
+        """Return the cases that a column has yet to meet, in the order that the seed gives; ``done`` are case ids.
+
+        Where a client's clock is set when its process starts, cases of one moment stand together: each other moment
+        costs a process.
+        """
+        order = list(self.cases)
+        seed = hashlib.sha256(f"{self.seed}\0{client.name}".encode()).digest()
+        random.Random(seed).shuffle(order)  # noqa: S311 - an order, not a secret
+        if client.home.manifest.clock is Clock.FAKETIME:
+            first = {case.at: place for place, case in reversed(list(enumerate(order)))}
+            order.sort(key=lambda case: first[case.at])
         skipped = set(done)
-        rest = [case for case in self.cases if case.id not in skipped]
-        seed = hashlib.sha256(f"{self.seed}\0{column}".encode()).digest()
-        random.Random(seed).shuffle(rest)  # noqa: S311 - an order, not a secret
-        return rest
+        return [case for case in order if case.id not in skipped]

@@ -93,7 +93,7 @@ class _Filling:
             self.probing = feature_cases(self.features)
         ready = await self.runtime.prepare(self.plan.clients)
         for client in self.plan.clients:
-            todo = deque(self.plan.order(client.name, done.get(client.name, ())))
+            todo = deque(self.plan.order(client, done.get(client.name, ())))
             work = Work(client, todo, self.column_state(client, ready[client.name]))
             self.want_features(work, before)
             if work.state.state == "ok" and (todo or self.settings.controls_only):
