@@ -104,6 +104,8 @@ def printable(text: str, *, lines: bool = False) -> str:
     Control, format, private and unassigned characters become U+FFFD.  White space becomes single spaces, unless
     ``lines`` keeps line feeds and tabs.
     """
+    if text.isascii() and text.isprintable():  # nearly every text, and there are millions
+        return text if lines else " ".join(text.split())
     if lines:
         return "".join(char if char in "\n\t" else _shown(char) for char in text.replace("\r\n", "\n"))
     return "".join(_shown(char) for char in " ".join(text.split()))

@@ -1,7 +1,9 @@
 /* Moves through the grid, shows a cell's evidence, filters.  Data becomes text nodes only, never markup. */
 "use strict";
-(() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
+(async () => {
+  const packed = Uint8Array.from(atob(document.getElementById("data").textContent), (sign) => sign.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const data = JSON.parse(await new Response(unpacked).text());
   const say = (number) => data.strings[number];
   const grid = document.getElementById("grid");
   const panel = document.getElementById("panel");
