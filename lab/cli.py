@@ -39,6 +39,8 @@ __all__ = ["main"]
 T = TypeVar("T")
 
 _EXIT_INTERRUPTED = 130
+_MOST_LINES = 3000
+"""As much of a matrix as a terminal keeps: a run that takes more is told in a sentence a scenario."""
 
 _kept_in = click.option(
     "--output",
@@ -260,7 +262,7 @@ def run(
 
     def finished(record: RunRecord) -> None:
         write_all(record, folder)
-        _print(record, form, folder, time.monotonic() - begun)
+        _print(record, form, folder, time.monotonic() - begun, most=_MOST_LINES)
 
     with _Watching(campaign) as watching:
         record = _in_reactor(
@@ -318,9 +320,9 @@ def _run_folder(given: Path, output: Path) -> Path:
     raise InputError.one(f'no run is called "{given}"', remedy=did_you_mean(str(given), known))
 
 
-def _print(record: RunRecord, form: str, folder: Path, took: float | None = None) -> None:
+def _print(record: RunRecord, form: str, folder: Path, took: float | None = None, *, most: int | None = None) -> None:
     if form == "table":
-        print_table(record, Console(), folder=folder, took=took)
+        print_table(record, Console(), folder=folder, took=took, most=most)
     else:
         click.echo(FORMATS[form](record), nl=False)
 

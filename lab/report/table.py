@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from lab.model.result import Cell, Observed, Verdict
 from lab.report.folding import Fold
 from lab.report.matrix import Group, Head, Matrix, Tally
 from lab.report.rows import Row
-from lab.report.words import Sign, duration, native, printable, sign_of, word_of
+from lab.report.words import SEVERITY, Sign, duration, native, printable, sign_of, word_of
 
 __all__ = ["STYLES", "print_table"]
 
@@ -38,12 +39,20 @@ _NOTE_INDENT = 18
 _PLAIN = {Sign.CONNECTS: "+", Sign.DOES_NOT: "-", Sign.UNKNOWN: "?"}
 
 
-def print_table(record: RunRecord, console: Console, *, folder: Path | None = None, took: float | None = None) -> None:
+def print_table(
+    record: RunRecord,
+    console: Console,
+    *,
+    folder: Path | None = None,
+    took: float | None = None,
+    most: int | None = None,
+) -> None:
     """Print a run, whole or partial.
 
     ``folder`` is where its files are, ``took`` its length in seconds; without it, the probes' own time is said.
+    Where the matrix would take more than ``most`` lines, every scenario is told in a sentence instead.
     """
-    _Printer(Matrix(record), console).print(folder, took)
+    _Printer(Matrix(record), console).print(folder, took, most)
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,25 @@ class _Printer:
         self.console = console
         self.plain = not console.encoding.lower().startswith("utf")
 
-    def print(self, folder: Path | None, took: float | None) -> None:
+    def print(self, folder: Path | None, took: float | None, most: int | None) -> None:
         """Print all of it."""
+        brief = most is not None and sum(map(self._length, self.matrix.groups)) > most
         for group in self.matrix.groups:
-            self._group(group)
+            if brief:
+                self._sentence(group)
+            else:
+                self._group(group)
+        if brief:
+            self._line()
         self._line(self._legend())
         self._line()
         for title, body in self._notes(folder, took):
             self._hanging(title, body, _NOTE_INDENT)
+        if brief:
+            whole = (
+                f"longer than {most} lines: report.html has it, or tlslab report {self.matrix.run.id} --format table"
+            )
+            self._hanging(Text("matrix"), Text(printable(whole)), _NOTE_INDENT)
 
     def _line(self, text: Text | None = None) -> None:
         """Print one line as it is, however long."""
@@ -101,11 +121,32 @@ class _Printer:
     def _glyph(self, sign: Sign) -> str:
         return _PLAIN[sign] if self.plain else sign.glyph
 
-    def _group(self, group: Group) -> None:
+    def _length(self, group: Group) -> int:
+        """Return how many lines the rows of a group take."""
+        layout = self._layout(group.shown)
+        return len(group.shown) * len(list(_blocks(layout.widths, layout.room)))
+
+    def _sentence(self, group: Group) -> None:
+        """Say of a scenario what it comes to: what its clients do, and what that means where it is not plain."""
+        self._title(group)
+        tally = [
+            sum(counts) for counts in zip(*((t.connects, t.does_not, t.unknown) for t in group.tallies), strict=True)
+        ]
+        signs = "  ".join(f"{self._glyph(sign)} {count}" for sign, count in zip(Sign, tally, strict=True))
+        counts = Counter(cell.verdict for row in group.rows for cell in row.cells if cell is not None)
+        told = Text(f"{len(group.rows)} cases:  {signs}")
+        for verdict in (one for one in SEVERITY if one is not Verdict.PASS and counts[one]):
+            told.append("  ").append(_count(verdict, counts[verdict]), STYLES[verdict])
+        self._hanging(Text("  "), told, 4)
+
+    def _title(self, group: Group) -> None:
         title = Text(printable(group.scenario), "bold")
         if group.title:
             title.append(f" · {printable(group.title)}", "not bold")
         self._hanging(Text(), title, 0)
+
+    def _group(self, group: Group) -> None:
+        self._title(group)
         self._line()
         layout = self._layout(group.shown)
         for block in _blocks(layout.widths, layout.room):
@@ -204,10 +245,7 @@ class _Printer:
                 yield Text("not checked", "dim"), Text(printable(f"{head.name}: {control.name}, {control.why}"))
         if len(matrix.groups) > 1:
             yield Text("does not connect"), _totals(matrix.heads, matrix.tallies)
-        counts = ", ".join(
-            f"{count} {verdict if verdict is not Verdict.NONE else 'no verdict'}"
-            for verdict, count in matrix.counts.items()
-        )
+        counts = ", ".join(_count(verdict, count) for verdict, count in matrix.counts.items())
         left = f"{matrix.missing} not run" if matrix.missing else ""
         yield Text("cells"), Text(", ".join(part for part in (counts, left) if part) or "none")
         if took is None:
@@ -217,6 +255,10 @@ class _Printer:
             yield Text("took"), Text(duration(took))
         where = f"{run.id}, seed {run.seed}" + (f", files in {folder}" if folder is not None else "")
         yield Text("run"), Text(printable(where))
+
+
+def _count(verdict: Verdict, count: int) -> str:
+    return f"{count} {verdict if verdict is not Verdict.NONE else 'no verdict'}"
 
 
 def _label(row: Row | Fold) -> str:

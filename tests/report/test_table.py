@@ -79,6 +79,15 @@ run               20260102-030405-7, seed 7, files in results/x
 """
 
 
+BRIEF = """\
+letsencrypt-2021 · Let's Encrypt, 30 September 2021: DST Root CA X3 expires
+under ISRG Root X1
+  4 cases:  ● 16  ○ 8  ? 3  1 exposure  1 outage  1 fault  1 inconclusive  1
+    fixed  1 known  5 open  1 unsupported  4 no verdict
+
+● connects"""
+
+
 class _Latin(io.StringIO):
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -107,6 +116,19 @@ def test_many_clients_fit_any_width(width: int) -> None:
     for head in record.run.columns:
         assert head.split("+")[0].split("-")[1] in out
     assert all(out.count(case.partition("/")[2]) for case in record.run.cases)
+
+
+def test_a_matrix_too_long_to_read_is_told_in_sentences() -> None:
+    """Above that many lines each scenario has its counts, and what is new stands below all the same."""
+    whole, brief = io.StringIO(), io.StringIO()
+    print_table(made.example(), Console(file=whole, width=80), took=75, folder=Path("results/x"), most=1000)
+    print_table(made.example(), Console(file=brief, width=80), took=75, folder=Path("results/x"), most=3)
+
+    assert whole.getvalue() == PICTURE
+    assert BRIEF in brief.getvalue()
+    assert "long+both@before " not in brief.getvalue()
+    assert brief.getvalue().partition("? unknown")[2].startswith(PICTURE.partition("? unknown")[2])
+    assert "tlslab report 20260102-030405-7 --format table" in " ".join(brief.getvalue().split())
 
 
 def test_long_case_ids_are_never_cut() -> None:
