@@ -59,12 +59,12 @@ def ask(context: SSL.Context, auth: ClientAuth) -> None:
     """
     store = context.get_cert_store()
     assert store is not None
-    anchors = [_anchor(der, place) for place, der in enumerate(auth.anchors)]
-    for anchor in anchors:
-        store.add_cert(anchor)
     store.set_time(auth.at)
-    if auth.hints:
-        context.set_client_ca_list([anchor.get_subject() for anchor in anchors])
+    for place, der in enumerate(auth.anchors):
+        anchor = _anchor(der, place)
+        store.add_cert(anchor)
+        if auth.hints:
+            context.add_client_ca(anchor.to_cryptography())
     mode = SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if auth.required else 0)
     context.set_verify(mode, _judged)
     watch_handshakes(context, _message)
