@@ -87,7 +87,7 @@ class Hearing:
         self.presented: tuple[str, ...] | None = None
         """SHA-256 of each certificate that came; None before the client's Certificate message."""
         self.refusal: tuple[int, int] | None = None
-        """OpenSSL's first objection: its code, and the depth."""
+        """OpenSSL's objection, which ends the verification: its code, and the depth."""
         self.vouched = False
         """Whether the verification came to its end without one."""
 
@@ -113,7 +113,7 @@ def _judged(connection: SSL.Connection, _certificate: crypto.X509, code: int, de
     hearing: Hearing = connection.get_app_data().device
     if ok:
         hearing.vouched = depth == 0  # where the path ends
-    elif hearing.refusal is None:
+    else:
         hearing.refusal = code, depth
     return bool(ok)
 
