@@ -29,11 +29,12 @@ def moment(when: datetime) -> str:
 def sections(cell: Cell, exhibit: ExhibitRecord | None) -> tuple[Section, ...]:
     """Return the evidence of a cell, fit to be shown."""
     names = _names(exhibit)
+    about_device = exhibit is not None and exhibit.device is not None
     found = (
-        Section("Client", _client(cell.observation, names)),
+        Section("Observed" if about_device else "Client", _client(cell.observation, names)),
+        Section("Server on the device", _device(cell.witness.device, exhibit)),
         Section("Expected", _expected(cell, exhibit)),
         Section("Server saw", _witness(cell.witness, names)),
-        Section("Server on the device", _device(cell.witness.device, exhibit)),
     )
     return tuple(Section(title, _kept(facts)) for title, facts in found if facts)
 

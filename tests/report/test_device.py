@@ -61,7 +61,7 @@ def test_the_server_s_verdict_stands_beside_what_the_client_said() -> None:
         "text": "unsuitable certificate purpose (depth 0)",
         "reason": "wrong-usage",
     }
-    assert facts(cell, exhibit, "Client")["client said"] == "failed at http: -12 an alert came"
+    assert facts(cell, exhibit, "Observed")["client said"] == "failed at http: -12 an alert came"
 
 
 def test_what_was_not_shown_or_not_ours_is_seen() -> None:
