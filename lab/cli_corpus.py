@@ -78,7 +78,8 @@ def lint(paths: tuple[Path, ...]) -> None:
 def mint(ctx: click.Context, case: str, output: Path) -> None:
     """Write a case's chain.pem, key.pem and anchors.pem into a folder.
 
-    CASE is SCENARIO/CHAIN+STORE@TIME.
+    Of a case about a device, also device-chain.pem, device-key.pem and the server's device-anchors.pem.  CASE is
+    SCENARIO/CHAIN+STORE@TIME.
     """
     corpus = ctx.obj().sound()
     chosen = corpus.case(case)
@@ -87,8 +88,14 @@ def mint(ctx: click.Context, case: str, output: Path) -> None:
     _write(output / "chain.pem", minted.pem(chosen.send), 0o644)
     _write(output / "key.pem", minted.key_of(chosen.send[0]), 0o600)
     _write(output / "anchors.pem", minted.pem(chosen.trust), 0o644)
+    if chosen.device is not None:
+        _write(output / "device-anchors.pem", minted.pem(chosen.device.trust), 0o644)
+        if chosen.device.send:
+            _write(output / "device-chain.pem", minted.pem(chosen.device.send), 0o644)
+            _write(output / "device-key.pem", minted.key_of(chosen.device.send[0]), 0o600)
     said = expected(chosen, opinion(chosen, minted))
-    click.echo(f"{case}: {said} for {chosen.host} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}")
+    of = "the device" if chosen.device is not None else chosen.host
+    click.echo(f"{case}: {said} for {of} at {chosen.at:%Y-%m-%dT%H:%M:%SZ}; files in {output}")
 
 
 @click.command("faults")

@@ -244,7 +244,7 @@ async def _exhibit(reactor: Any, files: tuple[ScenarioFile, ...], hall: _Hall) -
             for name, cases in _served(gallery.scenarios[slug], hall).items():
                 what = f"{slug}/{name}"
                 lines = [f"{case.name}  {gallery.expected(case)}" for case in cases]
-                yield [(what, gallery.exhibit(cases[0]))], f"{what}  for {cases[0].host}", lines
+                yield [(what, gallery.exhibit(_today(cases[0], hall)))], f"{what}  for {cases[0].host}", lines
 
     await _open(reactor, hall, shown())
 
@@ -257,9 +257,14 @@ async def _alternate(reactor: Any, corpus: Corpus, cases: tuple[Case, ...], hall
     scenarios = {case.scenario: corpus.scenarios[case.scenario].scenario for case in cases}
     galleries = _galleries(scenarios.values(), hall)
     faulted = [case.with_faults(hall.wire) for case in cases]
-    exhibits = [(case.id, galleries[case.scenario].exhibit(case)) for case in faulted]
+    exhibits = [(case.id, galleries[case.scenario].exhibit(_today(case, hall))) for case in faulted]
     lines = [f"{case.id}  {galleries[case.scenario].expected(case)}" for case in faulted]
     await _open(reactor, hall, [(exhibits, f"in turn, one a connection, for {cases[0].host}", lines)])
+
+
+def _today(case: Case, hall: _Hall) -> Case:
+    """Return a case with the server's own clock set to now, where its certificates were shifted to now."""
+    return case if hall.shift is None else case.model_copy(update={"at": datetime.now(UTC)})
 
 
 def _served(scenario: Scenario, hall: _Hall) -> dict[str, list[Case]]:

@@ -28,7 +28,7 @@ from lab.model.scenario import (
 )
 from lab.model.soundness import scenario_problems
 from lab.model.template import write_out
-from lab.model.variants import ChainChange, Remedy, StoreChange, WireFault
+from lab.model.variants import ChainChange, DeviceChange, Remedy, StoreChange, WireFault
 
 __all__ = ["Client", "ClientFolder", "Corpus", "ScenarioFile", "home", "load_client", "load_scenario"]
 
@@ -115,6 +115,8 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("remedies", "*"): Remedy,
     ("remedies", "*", "store"): StoreChange,
     ("remedies", "*", "chain"): ChainChange,
+    ("remedies", "*", "device"): DeviceChange,
+    ("remedies", "*", "device_store"): StoreChange,
     ("faults", "*"): WireFault,
 }
 

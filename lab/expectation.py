@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lab.model.case import Trait
-from lab.model.scenario import Case, Expect, Expectation
+from lab.model.case import Device, Trait
+from lab.model.scenario import Case, Expect, Expectation, Reason
 from lab.pki.mint import Minted
 from lab.pki.reference import Opinion, reference
 from lab.pki.traits import traits
@@ -13,12 +13,32 @@ __all__ = ["expected", "opinion", "particulars", "reference_expects"]
 
 
 def opinion(case: Case, minted: Minted) -> Opinion:
-    """Return what the reference relying party makes of a case of the scenario that was minted."""
+    """Return what the reference relying party makes of a case of the scenario that was minted.
+
+    That is the client, who judges the server; or the server, in a case about what the device shows.
+    """
+    if case.device is not None and not case.device.send:
+        return _bare(case.device)
+    if case.device is not None:
+        send, trust = minted.named(case.device.send), minted.named(case.device.trust)
+        return reference(send, trust, case.at, None, minted.name_of)
     return reference(minted.named(case.send), minted.named(case.trust), case.at, case.host, minted.name_of)
 
 
+def _bare(device: Device) -> Opinion:
+    """Return the opinion on a device that shows no certificate (RFC 8446 section 4.4.2.4)."""
+    if device.required:
+        return Opinion(Expect.REJECT, Reason.NO_CERTIFICATE, (), "the server requires a certificate, and there is none")
+    return Opinion(Expect.ACCEPT, None, (), "the server goes on without a certificate")
+
+
 def particulars(case: Case, minted: Minted) -> frozenset[Trait]:
-    """Return the traits of a case of the scenario that was minted."""
+    """Return the traits of a case of the scenario that was minted; none where it is about the device.
+
+    They are what clients stumble over, and there it is the server that judges.
+    """
+    if case.device is not None:
+        return frozenset()
     return traits(minted.named(case.send), minted.named(case.trust), case.at, case.host)
 
 

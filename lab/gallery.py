@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lab.errors import InputError, Problem
 from lab.expectation import expected, opinion, particulars
 from lab.judge import Chaos
-from lab.model.case import Trait
-from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Witness
+from lab.model.case import Device, Trait
+from lab.model.result import CertificateRecord, DeviceRecord, ExhibitRecord, RemedyRecord, Witness
 from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
 from lab.server.chaos.stage import staged
+from lab.server.client_auth import ClientAuth
 from lab.server.exhibit import GROUPS, Exhibit
 from lab.server.faults import read_faults
 
@@ -38,6 +40,8 @@ class _Key(NamedTuple):
     lowest: TlsVersion | None
     imposter: bool
     faulted: str
+    device: tuple[Device, datetime] | None
+    """What is trusted for devices, and when."""
 
 
 @dataclass
@@ -78,7 +82,8 @@ class Gallery:
         chain = self.scenarios[case.scenario].chains[case.chain]
         if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        key = _Key(case.scenario, case.chain, case.send, lowest, imposter, case.id if case.wire else "")
+        asked = None if case.device is None else (case.device.model_copy(update={"send": ()}), case.at)
+        key = _Key(case.scenario, case.chain, case.send, lowest, imposter, case.id if case.wire else "", asked)
         if key not in self._exhibits:
             minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
@@ -90,6 +95,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
+                client_auth=self._client_auth(case, minted),
             )
             if case.wire:
                 file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"
@@ -98,6 +104,14 @@ class Gallery:
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)
         return self._exhibits[key]
+
+    @staticmethod
+    def _client_auth(case: Case, minted: Minted) -> ClientAuth | None:
+        asked = case.device
+        if asked is None:
+            return None
+        anchors = tuple(_der(one) for one in minted.named(asked.trust))
+        return ClientAuth(anchors, case.at, required=asked.required, hints=asked.hints)
 
     def _log_secret(self, _connection: object, line: bytes) -> None:
         assert self.keylog is not None
@@ -110,6 +124,14 @@ class Gallery:
         if key not in self._anchors:
             self._anchors[key] = self.minted(case.scenario).pem(case.trust).decode("ascii")
         return self._anchors[key]
+
+    def identity(self, case: Case) -> tuple[str, str] | None:
+        """Return what the device shows in a case, as PEM, and the private key to it; None where it has nothing."""
+        if case.device is None or not case.device.send:
+            return None
+        minted = self.minted(case.scenario)
+        send = case.device.send
+        return minted.pem(send).decode("ascii"), minted.key_of(send[0]).decode("ascii")
 
     def expected(self, case: Case) -> Expectation:
         """Return what a careful relying party does with a case, written or generated."""
@@ -168,6 +190,7 @@ class Gallery:
             case=case.name,
             chain=_records(case.send, minted.named(case.send)),
             anchors=_records(case.trust, minted.named(case.trust)),
+            device=_device_record(case.device, minted),
             path=tuple(thought.path),
             reference=thought.why,
             origin=case.origin,
@@ -188,6 +211,16 @@ def _family(case: Case, swept: Swept | None) -> str:
     if case.origin == "sweep" and swept is not None:
         return f"{swept.family}+{case.store}@{case.time}"
     return f"{case.chain}+{case.store}" if case.origin == "boundary" else ""
+
+
+def _device_record(device: Device | None, minted: Minted) -> DeviceRecord | None:
+    if device is None:
+        return None
+    return DeviceRecord(
+        chain=_records(device.send, minted.named(device.send)),
+        anchors=_records(device.trust, minted.named(device.trust)),
+        required=device.required,
+    )
 
 
 def _der(certificate: x509.Certificate) -> bytes:

@@ -13,7 +13,7 @@ from lab.model.document import Document
 from lab.model.scenario import Case, Expect, Expectation, Scenario
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint
-from lab.pki.second import second_opinion
+from lab.pki.second import SecondOpinion, second_opinion
 from lab.server.faults import read_faults
 
 __all__ = ["lint", "lint_client", "lint_scenario"]
@@ -123,6 +123,8 @@ def _lint_cases(scenario: Scenario, minted: Minted, document: Document) -> Itera
     for case in scenario.cases():
         if case.origin in {"fault", "order"}:  # what it was made of is looked at
             continue
+        if case.device is not None:
+            yield from _lint_server(case, minted, document)
         why = case.expected.why if case.expected is not None else scenario.why_generated
         if not why:
             yield from _lint_case(case, minted, document)
@@ -136,10 +138,27 @@ def _lint_case(case: Case, minted: Minted, document: Document) -> Iterator[Probl
     if _differs(said, says):
         found = f'{case.name} expects "{said}", the reference relying party says "{says}": {thought.why}'
         yield document.problem(loc, found, "correct it, or say why")
-    other = second_opinion(minted.named(case.send), minted.named(case.trust), case.at, case.host)
-    if other.expect is not None and said.expect not in {Expect.EITHER, other.expect}:
+    other = _second(case, minted)
+    if other is not None and other.expect is not None and said.expect not in {Expect.EITHER, other.expect}:
         found = f'{case.name} expects "{said}", cryptography says "{other.expect}": {other.why}'
         yield document.problem(loc, found, remedy)
+
+
+def _lint_server(case: Case, minted: Minted, document: Document) -> Iterator[Problem]:
+    """Yield what keeps a client from the server that is to judge it."""
+    met = opinion(case.model_copy(update={"device": None}), minted)
+    if met.expect is not Expect.ACCEPT:
+        found = f"{case.name} is about the device, but its client need not accept the server: {met.why}"
+        yield document.problem(("chains", case.chain, "send"), found, "serve a chain that every client accepts")
+
+
+def _second(case: Case, minted: Minted) -> SecondOpinion | None:
+    """Return the other oracle's opinion; None where there is no certificate to judge."""
+    if case.device is None:
+        return second_opinion(minted.named(case.send), minted.named(case.trust), case.at, case.host)
+    if not case.device.send:
+        return None
+    return second_opinion(minted.named(case.device.send), minted.named(case.device.trust), case.at, None)
 
 
 def _place(case: Case) -> tuple[tuple[str, ...], str]:

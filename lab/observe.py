@@ -11,10 +11,15 @@ _CLOCK_TOLERANCE = 2
 """Seconds by which a stack's clock may have moved on during a probe."""
 
 
-def observe(probe: Probe, report: Report, witness: Witness, stderr: str = "") -> Observation:
-    """Return what happened: what the client says, unless the witness contradicts it."""
+def observe(probe: Probe, report: Report, witness: Witness, stderr: str = "", *, device: bool = False) -> Observation:
+    """Return what happened: what the client says, unless the witness contradicts it.
+
+    In a case about the ``device`` it is the server that accepts or rejects, and the client's words are evidence.
+    """
+    if device:
+        return _about_device(probe, report, witness, stderr)
     observed, objection = _observed(probe, report, witness)
-    said = f"the client says {report.outcome}" + (f" ({report.code} {report.text})" if report.code else "")
+    said = f"the client says {_words(report)}"
     return Observation(
         observed=observed,
         stage=report.stage,
@@ -26,6 +31,40 @@ def observe(probe: Probe, report: Report, witness: Witness, stderr: str = "") ->
         clock=report.clock,
         stderr=stderr,
     )
+
+
+def _words(report: Report) -> str:
+    return f"{report.outcome}" + (f" ({report.code} {report.text})" if report.code else "")
+
+
+def _about_device(probe: Probe, report: Report, witness: Witness, stderr: str) -> Observation:
+    """Return what the server made of the device's certificate; where it made nothing of it, why."""
+    verdict = witness.device
+    own = observe(probe, report, witness, stderr)
+    refused = verdict is not None and not verdict.accepted
+    if own.observed is Observed.CONTRADICTED:
+        return own
+    withheld = probe.client_chain is not None and verdict is not None and not verdict.presented
+    if verdict is not None and refused:
+        text = (
+            f"{verdict.text}; the client sent none of the certificates that it was given" if withheld else verdict.text
+        )
+        update = {"text": text, "reason": verdict.reason, "code": verdict.code, "said": _said(report)}
+        return own.model_copy(update={**update, "observed": Observed.REJECTED, "stage": Stage.HANDSHAKE})
+    if own.observed is Observed.REJECTED:
+        text = f"the client rejected the server, which is no verdict on the device: {own.code} {own.text}"
+        return own.model_copy(update={"observed": Observed.FAILED, "reason": None, "text": text})
+    if own.observed is Observed.ACCEPTED and (withheld or verdict is None):
+        why = "showed none of the certificates that it was given" if withheld else "was not asked for a certificate"
+        return own.model_copy(update={"observed": Observed.CONTRADICTED, "text": f"the client connected, but {why}"})
+    return own
+
+
+def _said(report: Report) -> str:
+    """Return a client's words where another one's verdict takes their place: stage, code, text."""
+    stage = f"{report.outcome} at {report.stage}" if report.stage else str(report.outcome)
+    native = " ".join(filter(None, (report.code, report.text)))
+    return f"{stage}: {native}" if native else stage
 
 
 def _observed(probe: Probe, report: Report, witness: Witness) -> tuple[Observed, str]:

@@ -14,6 +14,7 @@ from lab.corpus import Corpus
 from lab.errors import InputError, did_you_mean
 from lab.ledger import RunRecord
 from lab.model.result import Cell
+from lab.report.evidence import tables
 from lab.run import Progress, Settings
 
 __all__ = ["as_text", "find", "reproduce", "same_outcome"]
@@ -66,8 +67,8 @@ def as_text(before: Cell, again: RunRecord) -> str:
     lines: list[str] = []
     for exhibit in again.exhibits:
         lines += [f"{exhibit.scenario}/{exhibit.case}: {exhibit.title}", f"  reference: {exhibit.reference}"]
-        for title, certificates in (("served", exhibit.chain), ("trusted", exhibit.anchors)):
-            lines.append(f"  {title}:" + ("" if certificates else " nothing"))
+        for title, certificates in tables(exhibit):
+            lines.append(f"  {title.lower()}:" + ("" if certificates else " nothing"))
             for one in certificates:
                 dates = f"{one.not_before:%Y-%m-%dT%H:%M:%SZ} .. {one.not_after:%Y-%m-%dT%H:%M:%SZ}"
                 lines.append(f"    {one.name}: {one.subject} <- {one.issuer}, {one.key}, {dates}")

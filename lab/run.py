@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 
 from lab.clients.controls import check, control_cases
-from lab.clients.features import conclude, feature_cases, unsupported
+from lab.clients.features import CLIENT_CERT, conclude, feature_cases, unsupported, without_identity
 from lab.clients.runtime import Ready, Runtime, Unready
 from lab.clients.session import Deadline, Ended, Session, SessionEnd
 from lab.corpus import Client
@@ -291,6 +291,11 @@ class _Filling:
         self, work: Work, session: Session, lane: Lane, case: Case, *, imposter: bool = False
     ) -> _Measured:
         """Make one probe, and join what the client says with what the lane saw.  The session may be dead afterwards."""
+        assert session.hello is not None
+        can = session.hello.can
+        identity = self.gallery.identity(case)
+        if identity is not None and CLIENT_CERT not in can:
+            return _Measured(without_identity(), Witness(), 0.0)
         self.probes += 1
         probe = Probe(
             id=str(self.probes),
@@ -300,7 +305,9 @@ class _Filling:
             anchors=self.gallery.anchors(case),
             time=int(case.at.timestamp()),
             timeout_ms=self.settings.timeout_ms,
-            pins=(self.gallery.pin(case),) if session.hello is not None and "pins" in session.hello.can else None,
+            client_chain=identity[0] if identity is not None else None,
+            client_key=identity[1] if identity is not None else None,
+            pins=(self.gallery.pin(case),) if "pins" in can else None,
         )
         lane.show(self.gallery.exhibit(case, work.client.column.min_tls, imposter=imposter))
         begun = self.reactor.seconds()
@@ -313,7 +320,7 @@ class _Filling:
             observation = _ended(end, session.stderr_tail())
         else:
             witness = await lane.settled(self.settings.grace_s)
-            observation = observe(probe, report, witness, session.stderr_tail())
+            observation = observe(probe, report, witness, session.stderr_tail(), device=case.device is not None)
         return _Measured(observation, witness, round((self.reactor.seconds() - begun) * 1000, 3))
 
 

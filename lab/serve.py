@@ -129,6 +129,9 @@ def story_of(visit: Visit[T], clock: datetime) -> str:
     parts = [asked, offered, went]
     if seen.data:
         parts.append("HTTP request answered" if seen.answered else f"{seen.data} bytes of data")
+    if seen.device is not None:
+        shown = f"{len(seen.device.presented)} certificates shown" if seen.device.presented else "no certificate shown"
+        parts.append(f"{shown}, " + ("accepted" if seen.device.accepted else f"rejected: {seen.device.text}"))
     parts += [f"alert {seen.alert}"] if seen.alert else []
     parts += [f"our alert {seen.alert_sent}"] if seen.alert_sent else []
     parts += seen.faults

@@ -13,7 +13,7 @@ from rich.text import Text
 from lab.corpus import ScenarioFile
 from lab.diagram import key_of, known_as, span
 from lab.expectation import expected, opinion
-from lab.model.scenario import Case, Expectation, Scenario
+from lab.model.scenario import Case, Chain, Expectation, Scenario
 from lab.model.variants import BOUNDARIES
 from lab.pki.mint import Minted
 
@@ -128,7 +128,17 @@ def _chains(scenario: Scenario, width: int) -> Iterator[str]:
     size = _longest(scenario.chains)
     for name, chain in scenario.chains.items():
         host = f", asked for as {chain.host}" if chain.host else ""
-        yield from _row(width, f"{', '.join(chain.send)}; at {', '.join(chain.at)}{host}", (name, size))
+        shown = f"; the device shows {_shown(chain)}" if chain.device is not None else ""
+        yield from _row(width, f"{', '.join(chain.send)}; at {', '.join(chain.at)}{host}{shown}", (name, size))
+
+
+def _shown(chain: Chain) -> str:
+    """Return what a device shows of itself, to a server that trusts whom, and how that asks."""
+    asks = "requires a certificate" if chain.device_required else "only asks"
+    names = "" if chain.device_hints else ", naming no CA"
+    return (
+        f"{', '.join(chain.device or ()) or 'nothing'} to a server that trusts {chain.device_store} and {asks}{names}"
+    )
 
 
 def _stores(scenario: Scenario, width: int) -> Iterator[str]:

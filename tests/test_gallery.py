@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 
@@ -9,6 +11,7 @@ from lab.clients.controls import SCENARIO as CONTROLS
 from lab.clients.features import SCENARIO as FEATURES
 from lab.corpus import Corpus
 from lab.gallery import Gallery
+from lab.model.scenario import Scenario
 from lab.pki.keys import KeyRing
 
 
@@ -71,3 +74,77 @@ def test_a_pin_is_the_key_that_devices_were_made_with(tmp_path):
         key = shown.minted("pins").certificates[what].public_key()
         assert serialization.load_pem_public_key(pins[what].encode()) == key
     assert pins["site"] != pins["r3"]
+
+
+DEVICE = """schema = 1
+slug = "meters"
+title = "A meter"
+date = 2026-01-01
+summary = "A hub and a meter."
+[entities]
+hub = { cn = "Hub Root" }
+root = { cn = "Meter Root" }
+site = { dns = ["hub.example"] }
+meter = { cn = "Meter 1" }
+[certificates]
+hub = { subject = "hub", issuer = "hub" }
+root = { subject = "root", issuer = "root" }
+site = { subject = "site", issuer = "hub" }
+meter = { subject = "meter", issuer = "root", eku = ["clientAuth"] }
+[server]
+host = "hub.example"
+[chains]
+meter = { send = ["site"], device = ["meter", "root"], device_store = "meters", stores = ["hub"], at = ["now", "then"] }
+bare = { send = ["site"], device = [], device_store = "meters", device_hints = false, stores = ["hub"], at = ["now"] }
+plain = { send = ["site"], stores = ["hub"], at = ["now", "then"] }
+[stores]
+hub = ["hub"]
+meters = ["root"]
+[times]
+now = 2026-01-01T00:00:00Z
+then = 2026-01-02T00:00:00Z
+"""
+
+
+@pytest.fixture(scope="module")
+def meters(tmp_path_factory):
+    """Return a gallery of a scenario about a device, and its cases."""
+    scenario = Scenario.model_validate(tomllib.loads(DEVICE))
+    gallery = Gallery({"meters": scenario}, KeyRing(tmp_path_factory.mktemp("cache") / "keys"))
+    return gallery, {case.name: case for case in scenario.cases()}
+
+
+def test_the_server_judges_devices_at_the_time_of_the_case(meters):
+    """A chain is one exhibit for each moment at which devices are judged, and one in all where none are."""
+    gallery, cases = meters
+    now, then = (gallery.exhibit(cases[f"meter+hub@{time}"]) for time in ("now", "then"))
+    assert now is not then
+    assert (now.client_auth.at, then.client_auth.at) == tuple(cases[f"meter+hub@{time}"].at for time in ("now", "then"))
+    (anchor,) = gallery.minted("meters").named(["root"])
+    assert now.client_auth.anchors == (anchor.public_bytes(serialization.Encoding.DER),)
+    assert gallery.exhibit(cases["plain+hub@now"]) is gallery.exhibit(cases["plain+hub@then"])
+    assert gallery.exhibit(cases["plain+hub@now"]).client_auth is None
+    bare = gallery.exhibit(cases["bare+hub@now"]).client_auth
+    assert (bare.required, bare.hints) == (True, False)
+
+
+def test_a_device_is_given_its_chain_and_its_own_key(meters):
+    """What the client is sent is its certificates in order, with the key of the first; nothing where it has none."""
+    gallery, cases = meters
+    chain, key = gallery.identity(cases["meter+hub@now"])
+    assert chain.count("BEGIN CERTIFICATE") == 2
+    own = serialization.load_pem_private_key(key.encode(), None).public_key()
+    assert own == gallery.minted("meters").certificates["meter"].public_key()
+    assert gallery.identity(cases["bare+hub@now"]) is None
+    assert gallery.identity(cases["plain+hub@now"]) is None
+
+
+def test_the_record_has_both_sides(meters):
+    """The evidence of a case about a device holds what it was given and whom the server trusted."""
+    gallery, cases = meters
+    record = gallery.record(cases["meter+hub@now"])
+    assert [one.name for one in record.chain] == ["site"]
+    assert [one.name for one in record.device.chain] == ["meter", "root"]
+    assert [one.name for one in record.device.anchors] == ["root"]
+    assert record.path == ("meter", "root")
+    assert gallery.record(cases["plain+hub@now"]).device is None

@@ -202,3 +202,67 @@ def test_deviations_that_name_nothing(alone: Path, ring: KeyRing) -> None:
             'did you mean "openssl-1.0.2q"?',
         ),
     ]
+
+
+DEVICE = """schema = 1
+title = "A meter"
+date = 2026-01-01
+summary = "A hub and a meter."
+[entities]
+hub   = { cn = "Hub Root" }
+root  = { cn = "Meter Root" }
+site  = { dns = ["hub.example"] }
+meter = { cn = "Meter 1" }
+[certificates]
+hub   = { subject = "hub", issuer = "hub" }
+root  = { subject = "root", issuer = "root" }
+site  = { subject = "site", issuer = "hub" }
+meter = { subject = "meter", issuer = "root", eku = ["clientAuth"] }
+[server]
+host = "hub.example"
+[chains]
+meter = { send = ["site"], device = ["meter"], device_store = "meters", stores = ["hub"], at = ["now"] }
+[stores]
+hub    = ["hub"]
+meters = ["root"]
+[times]
+now = 2026-01-01T00:00:00Z
+[expect]
+meter.hub = { now = "accept" }
+"""
+
+
+def linted_device(folder: Path, ring: KeyRing, *change: str) -> list[tuple[int, str, str]]:
+    place = folder / "scenarios" / "meters"
+    place.mkdir(parents=True)
+    text = DEVICE.replace(*change) if change else DEVICE
+    assert not change or text != DEVICE
+    (place / "scenario.toml").write_text(text)
+    return linted(ring, folder)
+
+
+def test_a_sound_device(alone: Path, ring: KeyRing) -> None:
+    """The oracles are asked about the device's chain and the server's store for devices, as a client's."""
+    assert linted_device(alone, ring) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('eku = ["clientAuth"]', 'eku = ["serverAuth"]'), "reject:wrong-usage"),
+        (('meters = ["root"]', 'meters = ["hub"]'), "reject:unknown-ca"),
+        (('device = ["meter"]', "device = []"), "reject:no-certificate"),
+    ],
+)
+def test_the_author_is_wrong_about_a_device(alone: Path, ring: KeyRing, change: tuple[str, str], says: str) -> None:
+    """Where the reference says otherwise of the device, the expectation is named."""
+    found = linted_device(alone, ring, *change)
+    assert {field for _, field, _ in found} == {"expect.meter.hub.now"}
+    assert any(f'the reference relying party says "{says}"' in text for _, _, text in found)
+
+
+def test_a_server_that_the_client_need_not_accept(alone: Path, ring: KeyRing) -> None:
+    """A case about a device wants a server that no client stumbles over."""
+    ((_, field, text),) = linted_device(alone, ring, 'hub    = ["hub"]', 'hub    = ["root"]')
+    assert field == "chains.meter.send"
+    assert "meter+hub@now is about the device, but its client need not accept the server" in text

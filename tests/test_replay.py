@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lab.corpus import load_scenario
 from lab.device import board_controls
 from lab.errors import InputError
+from lab.model.case import Device
 from lab.pki.keys import KeyRing
 from lab.pki.reference import reference
 from lab.replay import MARGIN, Replayer, Unplayable, renamed, steady
@@ -194,3 +195,10 @@ def test_a_steady_moment_stays(at, ends):
     """Where the wanted moment is far from every end, it is taken as it is."""
     assume(all(abs(at - end) >= MARGIN for end in ends))
     assert steady(at, ends) == at
+
+
+def test_a_case_about_the_device_is_refused(make, cases):
+    """A board shows the certificate that it has, whichever a scenario would give it."""
+    case = cases["good+field@now"].model_copy(update={"device": Device(trust=("root",))})
+    with pytest.raises(Unplayable, match="the device's own certificate"):
+        make().replay(case, NOW)

@@ -122,3 +122,12 @@ def test_listing() -> None:
             }
         ],
     }
+
+
+def test_what_a_device_shows_and_to_whom() -> None:
+    """A chain about a device says what it shows, whom the server trusts and how it asks."""
+    text = " ".join(as_text(loaded("device-no-certificate").scenario).split())
+    assert "the device shows device to a server that trusts devices and requires a certificate" in text
+    assert "the device shows nothing to a server that trusts devices and only asks" in text
+    unnamed = " ".join(as_text(loaded("device-unknown-issuer").scenario).split())
+    assert "to a server that trusts moved and requires a certificate, naming no CA" in unnamed

@@ -107,7 +107,11 @@ class Driver:
         self.bootstrap = io.ClientBootstrap(group, io.DefaultHostResolver(group))
 
     def connect(self, line):
-        options = io.TlsContextOptions()
+        if line.get("client_chain"):
+            own = line["client_chain"].encode(), line["client_key"].encode()
+            options = io.TlsContextOptions.create_client_with_mtls(*own)
+        else:
+            options = io.TlsContextOptions()
         options.override_default_trust_store(line["anchors"].encode())
         tls = io.ClientTlsContext(options).new_connection_options()
         tls.set_server_name(line["server_name"])
@@ -172,7 +176,7 @@ def say(message):
 
 def main():
     version = "awscrt %s, s2n-tls with AWS-LC" % awscrt.__version__
-    can = ["tls1.2", "tls1.3"]
+    can = ["tls1.2", "tls1.3", "client-cert"]
     say({"v": 1, "client": "awslc", "version": version, "clock": "faketime", "can": can, "options": []})
     driver = Driver()
     for text in sys.stdin:

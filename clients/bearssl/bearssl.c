@@ -1,6 +1,7 @@
 /* BearSSL with br_ssl_client_init_full(), its "minimal" X.509 engine, and the lab's time; or, by option, with its
  * "known key" engine, which trusts one public key whatever the certificates say. */
 #include "kit.h"
+#include "own.h"
 #include "pin.h"
 #include "reasons.h"
 
@@ -172,6 +173,7 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 	bool pinned = kit_option(probe, "pin-key");
 	struct anchors anchors = {0};
 	struct pin pin;
+	struct own own = {.count = 0};
 	br_ssl_client_context client;
 	br_x509_minimal_context x509;
 	br_sslio_context io;
@@ -179,13 +181,16 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 	size_t len;
 
 	if (!(pinned ? load_pin(&pin, probe, report) : load_anchors(&anchors, probe, report)) ||
-	    !kit_connect(conn, probe, report)) {
+	    (probe->client_chain != NULL && !load_own(&own, probe, report)) || !kit_connect(conn, probe, report)) {
+		drop_own(&own);
 		drop(&anchors);
 		return;
 	}
 	br_ssl_client_init_full(&client, &x509, anchors.trust, anchors.count);
 	br_x509_minimal_set_time(&x509, (uint32_t)(probe->time / 86400 + DAYS_TO_1970),
 	                         (uint32_t)(probe->time % 86400));
+	if (own.count > 0)
+		show_own(&own, &client);
 	if (pinned)
 		br_ssl_engine_set_x509(&client.eng, &pin.known.vtable);
 	br_ssl_engine_set_buffer(&client.eng, buffer, sizeof buffer, 1);
@@ -206,6 +211,7 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 		kit_tls(report, br_ssl_engine_get_version(&client.eng));
 	if (!pinned)
 		kit_clock(report, ((int64_t)x509.days - DAYS_TO_1970) * 86400 + x509.seconds);
+	drop_own(&own);
 	drop(&anchors);
 }
 
@@ -217,8 +223,8 @@ static const char *version(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const can[] = {"tls1.0", "tls1.1", "tls1.2", NULL};
-	static const char *const can_pin[] = {"tls1.0", "tls1.1", "tls1.2", "pins", NULL};
+	static const char *const can[] = {"tls1.0", "tls1.1", "tls1.2", "client-cert", NULL};
+	static const char *const can_pin[] = {"tls1.0", "tls1.1", "tls1.2", "client-cert", "pins", NULL};
 	static const char *const options[] = {"pin-key", NULL};
 	struct kit_driver driver = {
 		.name = "bearssl",

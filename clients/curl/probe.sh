@@ -11,6 +11,7 @@ nl='
 alert="Certificate \\(11\\):$nl(\\{ .*$nl)*\\* .*\\(OUT\\), TLS alert, "
 here=$(dirname "$0")
 exec "$here/command" --client curl --clock faketime --version-command 'curl --version' \
+    --client-cert --cert --client-cert '{client_chain}' --client-cert --key --client-cert '{client_key}' \
     --exit 0=accepted \
     --exit 60=rejected --exit 51=rejected:wrong-host --exit 77=rejected:load --exit 35=output --exit 22=failed:http \
     --exit 7=failed:connect --exit 28=failed:timeout --exit 52=failed:http --exit 56=failed:http \

@@ -30,6 +30,7 @@ public final class Driver {
         for (String protocol : SSLContext.getDefault().getDefaultSSLParameters().getProtocols()) {
             can.add(protocol.equals("TLSv1") ? "tls1.0" : protocol.toLowerCase().replace("tlsv", "tls"));
         }
+        can.add("client-cert");
         Map<String, Object> hello = new LinkedHashMap<>();
         hello.put("v", 1L);
         hello.put("client", "java");

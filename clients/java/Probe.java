@@ -109,7 +109,7 @@ final class Probe {
         if (anchors.isEmpty() && !request.anchors.isEmpty()) {
             throw new CertificateException("no anchor can be read");
         }
-        return sunX509 ? simple(anchors) : pkix(anchors, request);
+        return sunX509 ? simple(anchors, request) : pkix(anchors, request);
     }
 
     private SSLContext pkix(Set<TrustAnchor> anchors, Request request) throws GeneralSecurityException {
@@ -125,29 +125,24 @@ final class Probe {
         report.put("clock", pkix.getDate().getTime() / 1000);
         TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
         factory.init(new CertPathTrustManagerParameters(pkix));
-        return with(factory);
+        return with(factory, request);
     }
 
     /** SunX509 takes a key store and goes by the system's clock, which is frozen for it. */
-    private SSLContext simple(Set<TrustAnchor> anchors) throws GeneralSecurityException {
-        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-        try {
-            store.load(null, null);
-        } catch (IOException error) {
-            throw new GeneralSecurityException(error);
-        }
+    private SSLContext simple(Set<TrustAnchor> anchors, Request request) throws GeneralSecurityException {
+        KeyStore store = Own.emptyStore();
         for (TrustAnchor anchor : anchors) {
             store.setCertificateEntry("anchor-" + store.size(), anchor.getTrustedCert());
         }
         report.put("clock", System.currentTimeMillis() / 1000);
         TrustManagerFactory factory = TrustManagerFactory.getInstance("SunX509");
         factory.init(store);
-        return with(factory);
+        return with(factory, request);
     }
 
-    private static SSLContext with(TrustManagerFactory factory) throws GeneralSecurityException {
+    private static SSLContext with(TrustManagerFactory factory, Request request) throws GeneralSecurityException {
         SSLContext context = SSLContext.getInstance("TLS");
-        context.init(null, factory.getTrustManagers(), null);
+        context.init(Own.keyManagers(request), factory.getTrustManagers(), null);
         return context;
     }
 

@@ -12,6 +12,9 @@ final class Request {
     final String anchors;
     final long time;
     final int timeout;
+    /** The client's own certificates and key in PEM; null where it has none. */
+    final String clientChain;
+    final String clientKey;
     /** Why this client cannot serve it; null where it can. */
     final String refusal;
 
@@ -23,6 +26,11 @@ final class Request {
         anchors = string(line, "anchors");
         time = integer(line, "time", 0, TIME_MAX);
         timeout = (int) integer(line, "timeout_ms", 1, TIMEOUT_MAX);
+        clientChain = line.get("client_chain") == null ? null : string(line, "client_chain");
+        clientKey = line.get("client_key") == null ? null : string(line, "client_key");
+        if ((clientChain == null) != (clientKey == null)) {
+            throw new IllegalArgumentException("client_chain and client_key: both or neither");
+        }
         if (!serverName.matches("[^ \t\r\n]+")) {
             throw new IllegalArgumentException("server_name: a host name is needed");
         }
@@ -33,8 +41,6 @@ final class Request {
             refusal = "the client does not know an option of this probe";
         } else if (given(line, "pins")) {
             refusal = "the client cannot check pins";
-        } else if (line.get("client_chain") != null) {
-            refusal = "the client cannot show a certificate of its own";
         } else {
             refusal = null;
         }

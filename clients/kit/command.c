@@ -9,9 +9,10 @@
  *   --hosts                   the program resolves the server's name through libnss_wrapper
  *   --env NAME=VALUE          more environment
  *   --file NAME=TEXT          a file in the probe's folder
+ *   --client-cert WORD        a word more for the program where the probe has a certificate of the client's own
  *
- * In arguments, environment and files: {dir} a new folder for this probe, {empty_dir} an empty one in it, {anchors} a
- * PEM file in it, {server_name} {host} {port} {time}, and {timeout} in seconds.  The folder lies below $TMPDIR,
+ * In arguments, environment and files: {dir} a new folder for this probe, {empty_dir} an empty one in it, {anchors},
+ * {client_chain} and {client_key} PEM files in it, {server_name} {host} {port} {time}, and {timeout} in seconds.  The folder lies below $TMPDIR,
  * /dev/shm or /tmp, whichever can be written. */
 #include "faketime.h"
 #include "kit.h"
@@ -38,8 +39,8 @@
 
 extern char **environ;
 
-static const char *files[LIST_MAX], *settings[LIST_MAX], *version_commands[LIST_MAX];
-static size_t file_count, setting_count, version_count;
+static const char *files[LIST_MAX], *own_words[WORDS_MAX], *settings[LIST_MAX], *version_commands[LIST_MAX];
+static size_t file_count, own_count, setting_count, version_count;
 static struct rules rules;
 static char **arguments;
 static const char *library, *resolver;
@@ -58,10 +59,11 @@ static bool write_file(const char *path, const char *data, size_t len)
 /* Replaces placeholders; the result is allocated. */
 static char *expand(const char *text, const struct kit_probe *probe, const char *dir)
 {
-	char port[8], time[24], seconds[16], anchors[300], empty[300], *result = NULL;
+	char port[8], time[24], seconds[16], anchors[300], empty[300], chain[300], key[300], *result = NULL;
 	const struct {
 		const char *name, *value;
-	} known[] = {{"{dir}", dir}, {"{empty_dir}", empty}, {"{anchors}", anchors}, {"{port}", port}, {"{time}", time},
+	} known[] = {{"{dir}", dir}, {"{empty_dir}", empty}, {"{anchors}", anchors}, {"{client_chain}", chain},
+	             {"{client_key}", key}, {"{port}", port}, {"{time}", time},
 	             {"{timeout}", seconds}, {"{server_name}", probe->server_name}, {"{host}", probe->host}};
 	size_t len = 0, count = sizeof known / sizeof *known, i;
 	FILE *out = open_memstream(&result, &len);
@@ -71,6 +73,8 @@ static char *expand(const char *text, const struct kit_probe *probe, const char 
 	snprintf(seconds, sizeof seconds, "%d", (probe->timeout_ms + 999) / 1000);
 	snprintf(anchors, sizeof anchors, "%s/anchors.pem", dir);
 	snprintf(empty, sizeof empty, "%s/empty", dir);
+	snprintf(chain, sizeof chain, "%s/client-chain.pem", dir);
+	snprintf(key, sizeof key, "%s/client-key.pem", dir);
 	while (*text != '\0') {
 		for (i = 0; i < count && strncmp(text, known[i].name, strlen(known[i].name)) != 0; i++)
 			;
@@ -103,6 +107,12 @@ static bool prepare(char dir[256], const struct kit_probe *probe)
 	made = mkdir(path, 0700) == 0;
 	snprintf(path, sizeof path, "%s/anchors.pem", dir);
 	made = made && write_file(path, probe->anchors, probe->anchors_len);
+	if (probe->client_chain != NULL) {
+		snprintf(path, sizeof path, "%s/client-chain.pem", dir);
+		made = made && write_file(path, probe->client_chain, strlen(probe->client_chain));
+		snprintf(path, sizeof path, "%s/client-key.pem", dir);
+		made = made && write_file(path, probe->client_key, strlen(probe->client_key));
+	}
 	snprintf(path, sizeof path, "%s/hosts", dir);
 	if (resolver != NULL) {
 		char line[600];
@@ -221,12 +231,14 @@ static void judge(const char *dir, const struct kit_probe *probe, struct kit_con
 {
 	static char output[OUTPUT_MAX + 1];
 	const char *more[LIST_MAX + 3];
-	char *words[LIST_MAX * 4 + 1], **environment, preload[300], hosts[300], port[8];
+	char *words[LIST_MAX * 4 + WORDS_MAX + 1], **environment, preload[300], hosts[300], port[8];
 	size_t count = 0, next = 0;
 	int status;
 
 	for (; arguments[count] != NULL && count < LIST_MAX * 4; count++)
 		words[count] = expand(arguments[count], probe, dir);
+	for (size_t i = 0; probe->client_chain != NULL && i < own_count; i++)
+		words[count++] = expand(own_words[i], probe, dir);
 	words[count] = NULL;
 	for (size_t i = 0; i < setting_count; i++)
 		more[next++] = expand(settings[i], probe, dir);
@@ -341,6 +353,8 @@ static bool take(struct kit_driver *driver, const char *name, const char *value)
 		settings[setting_count++] = value;
 	else if (strcmp(name, "--file") == 0 && strchr(value, '=') != NULL && file_count < LIST_MAX)
 		files[file_count++] = value;
+	else if (strcmp(name, "--client-cert") == 0 && own_count < WORDS_MAX)
+		own_words[own_count++] = value;
 	else
 		return rules_take(&rules, name, value);
 	return true;
@@ -348,6 +362,7 @@ static bool take(struct kit_driver *driver, const char *name, const char *value)
 
 int main(int argc, char **argv)
 {
+	static const char *const can[] = {"client-cert", NULL};
 	static struct kit_driver driver = {.clock = "real", .version = version, .start = start, .probe = probe};
 	int i = 1, last = argc - 1;
 
@@ -371,6 +386,7 @@ int main(int argc, char **argv)
 		return wrong("--client, --version-command and a program between two -- are needed", "");
 	if (strcmp(driver.clock, "faketime") == 0 && (library = faketime_library(NULL)) == NULL)
 		return wrong("libfaketime is not there: apt-get install libfaketime", "");
+	driver.can = own_count > 0 ? can : NULL;
 	arguments = argv + i + 1;
 	argv[last] = argv[0];
 	arguments = calloc((size_t)(last - i), sizeof *arguments);

@@ -101,6 +101,8 @@ def probe(line, report):
         context.verify_callback = see
         if line["anchors"]:
             context.load_verify_locations(line["anchors"])
+        if line.get("client_chain"):
+            context.load_cert_chain(line["client_chain"], line["client_key"])
         stage = "connect"
         address = socket.getaddrinfo(line["host"], line["port"])[0][-1]
         plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -135,7 +137,7 @@ def say(message):
 
 def main():
     version = "MicroPython %s, %s" % (".".join(str(part) for part in sys.implementation.version[:3]), library_version())
-    can = ["tls1.2", "tls1.3"]
+    can = ["tls1.2", "tls1.3", "client-cert"]
     say({"v": 1, "client": "micropython", "version": version, "clock": "faketime", "can": can, "options": []})
     while True:
         text = sys.stdin.readline()

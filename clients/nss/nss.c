@@ -1,5 +1,6 @@
 /* NSS with its default protocol versions and ciphers, its own authentication, no database, and the lab's clock. */
 #include "kit.h"
+#include "own.h"
 #include "reasons.h"
 
 #include <cert.h>
@@ -273,9 +274,10 @@ static void converse(struct tls *tls, const struct kit_probe *probe)
 		fail(tls->report, KIT_HTTP, tls->error);
 }
 
-static bool prepare(struct tls *tls, const struct kit_probe *probe)
+static bool prepare(struct tls *tls, const struct kit_probe *probe, struct own *own)
 {
-	return SSL_OptionSet(tls->fd, SSL_SECURITY, PR_TRUE) == SECSuccess &&
+	return (own->cert == NULL || SSL_GetClientAuthDataHook(tls->fd, show_own, own) == SECSuccess) &&
+	       SSL_OptionSet(tls->fd, SSL_SECURITY, PR_TRUE) == SECSuccess &&
 	       SSL_OptionSet(tls->fd, SSL_HANDSHAKE_AS_CLIENT, PR_TRUE) == SECSuccess &&
 	       SSL_SetURL(tls->fd, probe->server_name) == SECSuccess &&
 	       SSL_SetTimeFunc(tls->fd, lab_time, tls) == SECSuccess &&
@@ -283,7 +285,8 @@ static bool prepare(struct tls *tls, const struct kit_probe *probe)
 	       SSL_ResetHandshake(tls->fd, PR_FALSE) == SECSuccess;
 }
 
-static void connect_and_verify(const struct kit_probe *probe, struct kit_conn *conn, struct kit_report *report)
+static void connect_and_verify(const struct kit_probe *probe, struct own *own, struct kit_conn *conn,
+                               struct kit_report *report)
 {
 	struct tls tls = {.conn = conn, .report = report, .now = (PRTime)probe->time * PR_USEC_PER_SEC};
 	PRSocketOptionData option = {.option = PR_SockOpt_Nonblocking, .value = {.non_blocking = PR_TRUE}};
@@ -299,7 +302,7 @@ static void connect_and_verify(const struct kit_probe *probe, struct kit_conn *c
 	PR_SetSocketOption(tcp, &option);
 	ssl = SSL_ImportFD(NULL, tcp);
 	tls.fd = ssl != NULL ? ssl : tcp;
-	if (ssl == NULL || !prepare(&tls, probe))
+	if (ssl == NULL || !prepare(&tls, probe, own))
 		fail(report, KIT_LOAD, PR_GetError());
 	else
 		converse(&tls, probe);
@@ -310,13 +313,19 @@ static void connect_and_verify(const struct kit_probe *probe, struct kit_conn *c
 static void run(const struct kit_probe *probe, struct kit_conn *conn, struct kit_report *report)
 {
 	struct store store = {.count = 0};
+	struct own own = {.cert = NULL};
 
 	if (!open_nss()) {
 		fail(report, KIT_HARNESS, PR_GetError());
 		return;
 	}
-	if (load(&store, probe, report))
-		connect_and_verify(probe, conn, report);
+	if (load(&store, probe, report)) {
+		if (probe->client_chain != NULL && !load_own(&own, probe))
+			fail(report, KIT_LOAD, PR_GetError());
+		else
+			connect_and_verify(probe, &own, conn, report);
+	}
+	drop_own(&own);
 	unload(&store);
 }
 
@@ -362,7 +371,7 @@ static bool start(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const can[] = {"tls1.2", "tls1.3", NULL};
+	static const char *const can[] = {"tls1.2", "tls1.3", "client-cert", NULL};
 	static const struct kit_driver driver = {
 		.name = "nss",
 		.clock = "native",

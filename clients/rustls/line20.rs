@@ -8,13 +8,14 @@ use rustls::client::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier, ServerName, WebPkiVerifier,
 };
 use rustls::internal::msgs::handshake::DigitallySignedStruct;
-use rustls::{Certificate, ClientConfig, ClientConnection, Error, RootCertStore, SignatureScheme};
+use rustls::{Certificate, ClientConfig, ClientConnection, Error, PrivateKey, RootCertStore, SignatureScheme};
 
 use crate::probe::Clock;
 
 pub enum Refusal {
     Name,
     Anchor(String),
+    Own(String),
     Error(Error),
 }
 
@@ -65,7 +66,21 @@ impl ServerCertVerifier for At {
     }
 }
 
-pub fn connection(anchors: &str, name: &str, clock: Arc<Clock>) -> Result<ClientConnection, Refusal> {
+/// The client's own certificates, and the key to the first: chain and key in PEM.
+fn own_pair((chain, key): (&str, &str)) -> Result<(Vec<Certificate>, PrivateKey), Refusal> {
+    let unread = |error: std::io::Error| Refusal::Own(error.to_string());
+    let chain = rustls_pemfile::certs(&mut chain.as_bytes()).map_err(unread)?;
+    let mut keys = rustls_pemfile::pkcs8_private_keys(&mut key.as_bytes()).map_err(unread)?;
+    let key = keys.pop().ok_or_else(|| Refusal::Own("no private key in PKCS #8".to_string()))?;
+    Ok((chain.into_iter().map(Certificate).collect(), PrivateKey(key)))
+}
+
+pub fn connection(
+    anchors: &str,
+    own: Option<(&str, &str)>,
+    name: &str,
+    clock: Arc<Clock>,
+) -> Result<ClientConnection, Refusal> {
     let mut roots = RootCertStore::empty();
     let unread = |error: std::io::Error| Refusal::Anchor(error.to_string());
     let ders = rustls_pemfile::certs(&mut anchors.as_bytes()).map_err(unread)?;
@@ -80,7 +95,13 @@ pub fn connection(anchors: &str, name: &str, clock: Arc<Clock>) -> Result<Client
     let verifier = At { verifier: WebPkiVerifier::new(roots, None), clock };
     let config = ClientConfig::builder()
         .with_safe_defaults()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let config = match own {
+        Some(own) => {
+            let (chain, key) = own_pair(own)?;
+            config.with_single_cert(chain, key).map_err(Refusal::Error)?
+        }
+        None => config.with_no_client_auth(),
+    };
     ClientConnection::new(Arc::new(config), name).map_err(Refusal::Error)
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ClientConnection, Error, RootCertStore};
 
@@ -12,6 +12,7 @@ use crate::probe::Clock;
 pub enum Refusal {
     Name,
     Anchor(String),
+    Own(String),
     Error(Error),
 }
 
@@ -21,7 +22,12 @@ impl TimeProvider for Clock {
     }
 }
 
-pub fn connection(anchors: &str, name: &str, clock: Arc<Clock>) -> Result<ClientConnection, Refusal> {
+pub fn connection(
+    anchors: &str,
+    own: Option<(&str, &str)>,
+    name: &str,
+    clock: Arc<Clock>,
+) -> Result<ClientConnection, Refusal> {
     let mut roots = RootCertStore::empty();
     for der in CertificateDer::pem_slice_iter(anchors.as_bytes()) {
         let der = der.map_err(|error| Refusal::Anchor(error.to_string()))?;
@@ -34,7 +40,15 @@ pub fn connection(anchors: &str, name: &str, clock: Arc<Clock>) -> Result<Client
     let config = ClientConfig::builder_with_details(Arc::new(default_provider()), clock)
         .with_safe_default_protocol_versions()
         .map_err(Refusal::Error)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let config = match own {
+        Some((chain, key)) => {
+            let unread = |error: rustls::pki_types::pem::Error| Refusal::Own(error.to_string());
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<_, _>>().map_err(unread)?;
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(unread)?;
+            config.with_client_auth_cert(chain, key).map_err(Refusal::Error)?
+        }
+        None => config.with_no_client_auth(),
+    };
     ClientConnection::new(Arc::new(config), name).map_err(Refusal::Error)
 }

@@ -28,7 +28,7 @@ extern "C" fn end(signal: libc::c_int) {
 fn hello(dialled: Option<(&str, &str)>) -> Value {
     let mut hello = json!({
         "v": 1, "client": "rustls", "version": VERSION, "clock": "native",
-        "can": ["tls1.2", "tls1.3"], "options": [],
+        "can": ["tls1.2", "tls1.3", "client-cert"], "options": [],
     });
     if let Some((column, token)) = dialled {
         hello["column"] = column.into();

@@ -118,6 +118,7 @@ struct Probe<'a> {
     address: SocketAddr,
     server_name: &'a str,
     anchors: &'a str,
+    own: Option<(&'a str, &'a str)>,
     time: Duration,
     timeout: Duration,
 }
@@ -138,6 +139,11 @@ fn understand(line: &Value) -> Result<Probe, String> {
         address: SocketAddr::new(host, integer(line, "port", 1, 65535)? as u16),
         server_name: string(line, "server_name")?,
         anchors: string(line, "anchors")?,
+        own: match (line["client_chain"].as_str(), line["client_key"].as_str()) {
+            (Some(chain), Some(key)) => Some((chain, key)),
+            (None, None) => None,
+            _ => return Err("client_chain and client_key: both or neither".to_string()),
+        },
         time: Duration::from_secs(integer(line, "time", 0, TIME_MAX)? as u64),
         timeout: Duration::from_millis(integer(line, "timeout_ms", 1, TIMEOUT_MAX)? as u64),
     };
@@ -156,7 +162,7 @@ fn refusal(line: &Value) -> Option<&'static str> {
     if given("pins") {
         return Some("the client cannot check pins");
     }
-    line["client_chain"].as_str().map(|_| "the client cannot show a certificate of its own")
+    None
 }
 
 /// Serves one line.
@@ -181,13 +187,14 @@ pub fn answer(line: &[u8], received: Instant) -> Value {
 impl Probe<'_> {
     fn serve(&self, deadline: Instant, mut report: Report) -> Report {
         let clock = Arc::new(Clock { time: self.time, read: AtomicBool::new(false) });
-        let mut tls = match stack::connection(self.anchors, self.server_name, clock.clone()) {
+        let mut tls = match stack::connection(self.anchors, self.own, self.server_name, clock.clone()) {
             Ok(tls) => tls,
             Err(stack::Refusal::Name) => return report.unsupported("rustls takes no such server name"),
             Err(stack::Refusal::Anchor(text)) => {
                 report.reason = Some("malformed");
                 return report.settle("rejected", "load", "anchor", &text);
             }
+            Err(stack::Refusal::Own(text)) => return report.failed("load", "own", &text),
             Err(stack::Refusal::Error(error)) => return report.error("load", &error),
         };
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

@@ -13,6 +13,7 @@ package() {
 }
 exec "$here/command" --client wget --clock faketime --hosts --env LC_ALL=C \
     --version-command 'wget --version' --version-command "dpkg-query --show $(package libgnutls30t64 libgnutls30)" \
+    --client-cert --certificate='{client_chain}' --client-cert --private-key='{client_key}' \
     --exit 0=accepted --exit 5=output --exit 4=output --exit 8=failed:http \
     --match "^ERROR: The certificate of .* has expired=rejected:expired" \
     --match "^ERROR: The certificate of .* is not yet activated=rejected:not-yet-valid" \

@@ -10,10 +10,13 @@ from lab.model.result import FeatureProbe, Observation, Observed, Witness
 from lab.model.scenario import Case, Feature, Scenario
 from lab.model.wire import Stage
 
-__all__ = ["SCENARIO", "conclude", "feature_cases", "lacking", "unsupported"]
+__all__ = ["CLIENT_CERT", "SCENARIO", "conclude", "feature_cases", "lacking", "unsupported", "without_identity"]
 
 SCENARIO = "features"
 """The scenario whose chains need one feature each, and say so."""
+
+CLIENT_CERT = "client-cert"
+"""What a hello ``can`` if the client shows a certificate of its own where a server asks for it."""
 
 _FEATURES: tuple[Feature, ...] = get_args(Feature)
 _OUR_OWN = {Stage.LOAD, Stage.HANDSHAKE}
@@ -69,3 +72,9 @@ def unsupported(probe: FeatureProbe) -> Observation:
     ended = f"{said.observed}" + (f" at {said.stage}" if said.stage else "")
     text = f"it lacks {probe.name}: its probe {ended}" + (f": {native}" if native else "")
     return Observation(observed=Observed.UNSUPPORTED, code=said.code, text=text)
+
+
+def without_identity() -> Observation:
+    """Return what is observed, without a connection, where a client would have to show a certificate of its own."""
+    text = f'it shows no certificate of its own: its hello has no "{CLIENT_CERT}"'
+    return Observation(observed=Observed.UNSUPPORTED, text=text)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from lab.model.base import Model, Name, Slug
 
-__all__ = ["REVERSED", "Case", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Trait"]
+__all__ = ["REVERSED", "Case", "Device", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Trait"]
 
 Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 """What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
@@ -92,6 +92,8 @@ class Reason(StrEnum):
     WEAK = "weak"
     MALFORMED = "malformed"
     REVOKED = "revoked"
+    NO_CERTIFICATE = "no-certificate"
+    """Of a server that requires a certificate of the device and gets none."""
     OTHER = "other"
 
 
@@ -123,6 +125,19 @@ def _expectation(value: object) -> object:
 Expected = Annotated[Expectation, BeforeValidator(_expectation)]
 
 
+class Device(Model):
+    """What a device shows of itself when the server asks, and by what the server judges it."""
+
+    send: tuple[Name, ...] = ()
+    """The device's certificates, its own first; empty for a device that has none."""
+    trust: tuple[Name, ...] = ()
+    """The server's trust anchors for devices."""
+    required: bool = True
+    """Whether the server goes on without a certificate."""
+    hints: bool = True
+    """Whether the server names the CAs that it trusts."""
+
+
 class Case(Model):
     """One chain, one store and one time of a scenario, with everything that is particular to it."""
 
@@ -145,6 +160,8 @@ class Case(Model):
     """What the author says; None for a generated case of which the reference relying party decides."""
     requires: tuple[Feature, ...] = ()
     """What a client must have to meet it."""
+    device: Device | None = None
+    """What the device shows; the case is then about the server's verdict on that."""
     origin: Origin = "written"
     remedy: str | None = None
     """The remedy that made it of the case whose name it begins with."""

@@ -17,6 +17,8 @@ __all__ = [
     "CertificateRecord",
     "ColumnState",
     "Control",
+    "DeviceRecord",
+    "DeviceVerdict",
     "ExhibitRecord",
     "FeatureProbe",
     "Observation",
@@ -69,6 +71,8 @@ class Observation(Model):
     """The stack's own words, or the lab's where the stack said nothing."""
     reason: Reason | None = None
     """The normalised reason of a rejection."""
+    said: str = ""
+    """The client's own words, where the verdict is the server's and not its own."""
     tls: str | None = None
     """TLS version as the client says."""
     path: tuple[str, ...] | None = None
@@ -77,6 +81,21 @@ class Observation(Model):
     """The time the stack says it read, in seconds since 1970."""
     stderr: str = ""
     """What the client printed on stderr during the probe (its tail)."""
+
+
+class DeviceVerdict(Model):
+    """What the server made of the certificates that the client showed of itself."""
+
+    presented: tuple[str, ...] = ()
+    """SHA-256 of each certificate that the client sent, in its order; empty where it sent none."""
+    accepted: bool
+    """Whether the server went on."""
+    code: str = ""
+    """OpenSSL's own code: a number of X509_V_ERR, or a name of SSL_R."""
+    text: str = ""
+    """OpenSSL's own words for it, with the depth."""
+    reason: Reason | None = None
+    """The normalised reason of a rejection."""
 
 
 class Witness(Model):
@@ -106,6 +125,8 @@ class Witness(Model):
     """Whether the handshake finished."""
     resumed: bool = False
     """Whether a session was resumed: never wanted."""
+    device: DeviceVerdict | None = None
+    """Its verdict on the device; None where it asked for no certificate, or the client never answered."""
     data: int = 0
     """Bytes of application data received, whatever their protocol."""
     request: bool = False
@@ -214,6 +235,15 @@ class RemedyRecord(Model):
     """Which other column it is to use; None where it is a case of its own, named after this one."""
 
 
+class DeviceRecord(Model):
+    """What the device was given to show, and whom the server trusted."""
+
+    chain: tuple[CertificateRecord, ...]
+    anchors: tuple[CertificateRecord, ...]
+    required: bool
+    """Whether the server went on without a certificate."""
+
+
 class ExhibitRecord(Model):
     """What a case put before its clients, and what would have been right."""
 
@@ -225,6 +255,8 @@ class ExhibitRecord(Model):
     case: str
     chain: tuple[CertificateRecord, ...]
     anchors: tuple[CertificateRecord, ...]
+    device: DeviceRecord | None = None
+    """Of a case about the device's certificates."""
     path: tuple[str, ...] = ()
     """Names of the certificates of the path that the reference relying party took."""
     reference: str = ""

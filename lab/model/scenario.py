@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from lab.model.base import Model, Name, Slug
-from lab.model.case import REVERSED, Case, Expect, Expectation, Expected, Feature, Reason
+from lab.model.case import REVERSED, Case, Device, Expect, Expectation, Expected, Feature, Reason
 from lab.model.entity import Certificate, Entity, Moment, NameConstraints
 from lab.model.variants import BOUNDARIES, Remedy, WireFault, boundaries, faulted, remedied
 
@@ -19,6 +19,7 @@ __all__ = [
     "Case",
     "Certificate",
     "Chain",
+    "Device",
     "Entity",
     "Expect",
     "Expectation",
@@ -80,7 +81,7 @@ class Chain(Model):
     """Certificates by name."""
     at: Annotated[tuple[str, ...], BeforeValidator(_times), Field(min_length=1)]
     """When it is served: names of times, ends of certificates such as ``dst-root.until+1s``, or ``boundaries`` for
-    the seconds before, at and after every date that bears on the case."""
+    the seconds before, at and after every date that bears on the case (the device's, where it shows certificates)."""
     stores: tuple[Name, ...] | None = None
     """The trust stores it is put before; all of them by default."""
     host: str | None = None
@@ -92,6 +93,16 @@ class Chain(Model):
     requires: tuple[Feature, ...] = ()
     """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
     probe (scenarios/features) has shown that the client lacks it."""
+    device: tuple[Name, ...] | None = None
+    """What the device shows when the server asks: certificates by name, its own first; an empty list for a device that
+    has none.  The expectation is then about the *server's* verdict on it, at the case's time."""
+    device_store: Name | None = None
+    """The store that the server trusts for devices; ``stores`` stay what the client trusts."""
+    device_required: bool = True
+    """Whether the server ends a handshake in which the device shows no certificate, or only asks for one."""
+    device_hints: bool = True
+    """Whether the server names the CAs that it trusts for devices (RFC 8446 section 4.2.4): some clients choose a
+    certificate by that, or decide to show none."""
     swept: Swept | None = None
     """Set by the lab for a chain that a sweep made; never by an author."""
 
@@ -208,14 +219,26 @@ class Scenario(Model):
             trust=self.stores[store],
             expected=self.expect.get(chain_name, {}).get(store, {}).get(time),
             requires=tuple(dict.fromkeys((*self.requires, *chain.requires))),
+            device=self._device(chain),
             origin=origin,
+        )
+
+    def _device(self, chain: Chain) -> Device | None:
+        if chain.device is None or chain.device_store is None:
+            return None
+        return Device(
+            send=chain.device,
+            trust=self.stores[chain.device_store],
+            required=chain.device_required,
+            hints=chain.device_hints,
         )
 
     def _boundaries(self, chain_name: str, store: str, written: list[Case]) -> Iterator[Case]:
         chain = self.chains[chain_name]
         known = {case.at for case in written}
-        names = (*chain.send, *self.stores[store])
-        for time, at in boundaries(names, self.certificates, chain.send[0], self.span()):
+        device = self._device(chain)
+        sent, trusted = (device.send, device.trust) if device and device.send else (chain.send, self.stores[store])
+        for time, at in boundaries((*sent, *trusted), self.certificates, sent[0], self.span()):
             if at not in known:
                 yield self._case(chain_name, store, time, at)
 

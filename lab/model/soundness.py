@@ -17,6 +17,9 @@ __all__ = ["scenario_problems"]
 
 Table = dict[str, Any]
 
+_CHANGES = {"store": "trust", "chain": "send", "device": "send", "device_store": "trust"}
+"""The parts of a case that a remedy may change, with the name of the field that replaces the whole."""
+
 
 def scenario_problems(document: Document) -> list[Problem]:
     """Return every reference that leads nowhere, every case without an expectation and every accidental dead leaf.
@@ -105,6 +108,7 @@ class _Checks:
                 yield from self.unknown(("chains", name, "send"), certificate, self.certificates, "certificate")
             for store in _names(_table(chain).get("stores")):
                 yield from self.unknown(("chains", name, "stores"), store, self.stores, "store")
+            yield from self.device_references(name, _table(chain))
             times = _names(_table(chain).get("at"))
             for time in times:
                 if time == BOUNDARIES:
@@ -112,6 +116,18 @@ class _Checks:
                 yield from self.time(("chains", name, "at"), time)
             for time in sorted({time for time in times if times.count(time) > 1}):
                 yield self.document.problem(("chains", name, "at"), f'"{time}" stands here twice')
+
+    def device_references(self, name: str, chain: Table) -> Iterator[Problem]:
+        for certificate in _names(chain.get("device")):
+            yield from self.unknown(("chains", name, "device"), certificate, self.certificates, "certificate")
+        yield from self.unknown(("chains", name, "device_store"), chain.get("device_store"), self.stores, "store")
+        said = [field for field in ("device_store", "device_required", "device_hints") if field in chain]
+        if "device" in chain and "device_store" not in chain:
+            found, remedy = "nothing says whom the server trusts for devices", "name a store"
+            yield self.document.problem(("chains", name, "device_store"), found, remedy)
+        elif "device" not in chain and said:
+            found, remedy = "there is no device to judge", 'say what it shows: device = ["..."], or [] for nothing'
+            yield self.document.problem(("chains", name, said[0]), found, remedy)
 
     def time(self, loc: tuple[str | int, ...], time: str) -> Iterator[Problem]:
         if time in self.times:
@@ -136,7 +152,7 @@ class _Checks:
 
     def remedy_references(self) -> Iterator[Problem]:
         for name, remedy in self.remedies.items():
-            for part, whole in (("store", "trust"), ("chain", "send")):
+            for part, whole in _CHANGES.items():
                 change = _table(_table(remedy).get(part))
                 for field in ("without", "with", whole):
                     for certificate in _names(change.get(field)):
@@ -145,8 +161,8 @@ class _Checks:
             clock = _table(remedy).get("clock")
             if isinstance(clock, str):
                 yield from self.time(("remedies", name, "clock"), clock)
-            if not {"store", "chain", "clock", "column"} & _table(remedy).keys():
-                remedy_says = "say what changes: store, chain, clock or column"
+            if not {*_CHANGES, "clock", "column"} & _table(remedy).keys():
+                remedy_says = "say what changes: store, chain, device, device_store, clock or column"
                 yield self.document.problem(("remedies", name), "it changes nothing", remedy_says)
 
     def cases_named(self) -> Iterator[Problem]:
@@ -200,7 +216,8 @@ class _Checks:
 
     def dead_leaves(self) -> Iterator[Problem]:
         for chain in self.chains:
-            send = _names(_table(self.chains[chain]).get("send"))
+            table = _table(self.chains[chain])
+            send = _names(table.get("device")) or _names(table.get("send"))  # whichever is judged
             leaf = _table(self.certificates.get(send[0])) if send else {}
             begin, end = _moment(leaf.get("from")), _moment(leaf.get("until"))
             stores, times = self.cases(chain)

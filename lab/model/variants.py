@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lab.model.base import Model, Name
-from lab.model.case import Case, Expected
+from lab.model.case import Case, Device, Expected
 from lab.model.entity import Certificate
 
 __all__ = [
     "BOUNDARIES",
     "ChainChange",
+    "DeviceChange",
     "Remedy",
     "StoreChange",
     "WireFault",
@@ -66,6 +67,17 @@ class ChainChange(_Change):
         return self._apply(names if self.send is None else self.send)
 
 
+class DeviceChange(_Change):
+    """Other certificates of the device."""
+
+    send: tuple[Name, ...] | None = None
+    """All that the device shows, its own certificate first, in place of the case's; an empty list for none."""
+
+    def apply(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what the device shows in place of ``names``."""
+        return self._apply(names if self.send is None else self.send)
+
+
 class Remedy(Model):
     """A change of a case that is said to help; the matrix shows what it does to every client."""
 
@@ -77,6 +89,10 @@ class Remedy(Model):
     """What becomes of the trust store."""
     chain: ChainChange | None = None
     """What becomes of the chain that is served."""
+    device: DeviceChange | None = None
+    """What becomes of what the device shows."""
+    device_store: StoreChange | None = None
+    """What becomes of the store that the server trusts for devices."""
     clock: str | None = None
     """The time that the client is made to believe, by its name in the scenario."""
     column: str | None = None
@@ -139,9 +155,18 @@ def changed(case: Case, remedy: Remedy, clock: datetime | None) -> Case | None:
     send = remedy.chain.apply(case.send) if remedy.chain else case.send
     trust = remedy.store.apply(case.trust) if remedy.store else case.trust
     at = clock or case.at
-    if (send, trust, at) == (case.send, case.trust, case.at) or not send:
+    device = _changed_device(case.device, remedy)
+    if (send, trust, at, device) == (case.send, case.trust, case.at, case.device) or not send:
         return None
-    return case.model_copy(update={"send": send, "trust": trust, "at": at})
+    return case.model_copy(update={"send": send, "trust": trust, "at": at, "device": device})
+
+
+def _changed_device(device: Device | None, remedy: Remedy) -> Device | None:
+    if device is None:
+        return None
+    send = remedy.device.apply(device.send) if remedy.device else device.send
+    trust = remedy.device_store.apply(device.trust) if remedy.device_store else device.trust
+    return device.model_copy(update={"send": send, "trust": trust})
 
 
 def remedied(case: Case, remedies: Mapping[str, Remedy], clocks: Mapping[str, datetime]) -> Iterator[Case]:

@@ -79,6 +79,11 @@ class Probe(Model):
     """What time it is, in seconds since 1970-01-01T00:00:00Z."""
     timeout_ms: int
     """How long the probe may take, in milliseconds."""
+    client_chain: str | None = None
+    """What the client is to show when the server asks: PEM, its own certificate first; only for a client whose hello
+    ``can`` "client-cert"."""
+    client_key: str | None = None
+    """The private key of its first certificate: PKCS #8 PEM."""
     pins: tuple[str, ...] | None = None
     """Public keys in PEM that the client knows its server by; only for a client whose hello ``can`` "pins"."""
 

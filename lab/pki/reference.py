@@ -39,12 +39,14 @@ def reference(
     served: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     at: datetime,
-    host: str,
+    host: str | None,
     names: Names | None = None,
     *,
     max_steps: int = MAX_STEPS,
 ) -> Opinion:
     """Judge a chain, end-entity certificate first, by RFC 5280 section 6.1 and RFC 9525.
+
+    With a ``host`` it is a server's, for serverAuth and that name; without one a client's, for clientAuth.
 
     ``accept``: some path satisfies every rule.  ``either``: some path fails only where the standards leave it open
     (an anchor's dates and constraints, EKU nesting, weak algorithms, a leaf that is itself the anchor).  ``reject``:
@@ -99,7 +101,7 @@ class _Judged:
     failures: tuple[Failure, ...]
 
     @classmethod
-    def of(cls, path: Path, at: datetime, host: str, name: Callable[[x509.Certificate], str]) -> _Judged:
+    def of(cls, path: Path, at: datetime, host: str | None, name: Callable[[x509.Certificate], str]) -> _Judged:
         failures = check_path(path.certificates, path.anchor, at=at, host=host, name=name)
         shown = [name(certificate) for certificate in path.certificates]
         if path.anchor is None:
@@ -115,7 +117,7 @@ class _Judged:
         leaf: x509.Certificate,
         anchor: x509.Certificate,
         at: datetime,
-        host: str,
+        host: str | None,
         name: Callable[[x509.Certificate], str],
     ) -> _Judged:
         rule = "it is itself the trust anchor, and a path begins below its anchor (RFC 5280 6.1)"

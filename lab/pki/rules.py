@@ -16,7 +16,9 @@ from lab.pki.hostname import Match, match_host
 
 __all__ = ["Failure", "check_path"]
 
-_SERVER, _ANY = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+_ANY = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+_SERVER = ExtendedKeyUsageOID.SERVER_AUTH, "serverAuth"
+_CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH, "clientAuth"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,13 @@ def check_path(
     anchor: x509.Certificate | None,
     *,
     at: datetime,
-    host: str,
+    host: str | None,
     name: Callable[[x509.Certificate], str],
 ) -> list[Failure]:
     """Return what is wrong with a path, end-entity certificate first, in the order in which 6.1 meets it.
 
-    That is from the anchor down to the end-entity certificate, whose host name comes last.  The anchor is a name and
+    That is from the anchor down to the end-entity certificate, whose host name comes last; without a ``host`` it has to
+    authenticate a TLS client.  The anchor is a name and
     a key: whatever else it says makes a failure that is ``open`` (6.2, RFC 5937).  Without an anchor the path is
     incomplete, and its last certificate's signature is not looked at.
     """
@@ -75,7 +78,7 @@ def check_path(
         return walk
     restricted = _walk(path, anchor, _TOP.below(facts(anchor)), at=at, host=host, name=name)
     further = [failure for failure in restricted if failure not in walk]
-    doubts = [*_issuer(facts(anchor)), *_dates(anchor, at), *_key(facts(anchor))]
+    doubts = [*_issuer(facts(anchor), host), *_dates(anchor, at), *_key(facts(anchor))]
     return [
         *(Failure(name(anchor), f"as a trust anchor: {rule}", reason, open=True) for rule, reason, _ in doubts),
         *walk,
@@ -93,7 +96,7 @@ def _walk(
     state: _State,
     *,
     at: datetime,
-    host: str,
+    host: str | None,
     name: Callable[[x509.Certificate], str],
 ) -> Iterator[Failure]:
     issuer = anchor
@@ -110,7 +113,7 @@ def _walk(
             final = certificate is path[0]
             if final or not said.self_issued:
                 found += _names(certificate, said, state.subtrees)
-            found += _end_entity(said, host) if final else _intermediate(said, state)
+            found += _end_entity(said, host) if final else _intermediate(said, state, host)
         yield from (Failure(name(certificate), rule, reason, is_open) for rule, reason, is_open in found)
         state, issuer = state.below(said), certificate
 
@@ -146,26 +149,28 @@ def _names(certificate: x509.Certificate, said: Facts, subtrees: Subtrees) -> _F
         yield f"{words} (RFC 5280 4.2.1.10)", Reason.NAME_CONSTRAINTS, verdict is Match.OPEN
 
 
-def _intermediate(said: Facts, state: _State) -> _Found:
+def _intermediate(said: Facts, state: _State, host: str | None) -> _Found:
     if state.path_length == 0 and not said.self_issued:
         rule = "one intermediate more than a path length above allows (RFC 5280 6.1.4(l))"
         yield rule, Reason.PATH_LENGTH, False
-    yield from _issuer(said)
+    yield from _issuer(said, host)
 
 
-def _issuer(said: Facts) -> _Found:
+def _issuer(said: Facts, host: str | None) -> _Found:
     """Yield what keeps a certificate from being an issuer (RFC 5280 6.1.4(k) and (n))."""
+    purpose, purpose_name = _CLIENT if host is None else _SERVER
     if said.basic_constraints is None or not said.basic_constraints.ca:
         yield "not a CA by its basicConstraints (RFC 5280 6.1.4(k))", Reason.NOT_A_CA, False
     if said.key_usage is not None and not said.key_usage.key_cert_sign:
         yield "keyUsage without keyCertSign (RFC 5280 6.1.4(n))", Reason.WRONG_USAGE, False
-    if said.purposes is not None and not {_SERVER, _ANY} & set(said.purposes):
-        yield "a CA's extended key usage without serverAuth, which 6.1 does not nest", Reason.WRONG_USAGE, True
+    if said.purposes is not None and not {purpose, _ANY} & set(said.purposes):
+        yield f"a CA's extended key usage without {purpose_name}, which 6.1 does not nest", Reason.WRONG_USAGE, True
 
 
-def _end_entity(said: Facts, host: str) -> _Found:
-    """Yield what keeps a certificate from authenticating a TLS server of this name."""
-    if said.purposes is not None and _SERVER not in said.purposes:
+def _end_entity(said: Facts, host: str | None) -> _Found:
+    """Yield what keeps a certificate from authenticating a TLS server of this name, or a TLS client."""
+    purpose, purpose_name = _CLIENT if host is None else _SERVER
+    if said.purposes is not None and purpose not in said.purposes:
         if _ANY in said.purposes:
             yield (
                 "only anyExtendedKeyUsage, which applications may refuse (RFC 5280 4.2.1.12)",
@@ -173,12 +178,15 @@ def _end_entity(said: Facts, host: str) -> _Found:
                 True,
             )
         else:
-            yield "extended key usage without serverAuth (RFC 5280 4.2.1.12)", Reason.WRONG_USAGE, False
+            yield f"extended key usage without {purpose_name} (RFC 5280 4.2.1.12)", Reason.WRONG_USAGE, False
     usage = said.key_usage
     if usage is not None and not usage.digital_signature:
         # TLS 1.3 wants the bit (RFC 8446 4.4.2.2); up to 1.2 a key exchange without a signature needs one of these two.
-        other = usage.key_encipherment or usage.key_agreement
+        # A client always signs (RFC 5246 7.4.8).
+        other = host is not None and (usage.key_encipherment or usage.key_agreement)
         yield "keyUsage without digitalSignature (RFC 8446 4.4.2.2)", Reason.WRONG_USAGE, other
+    if host is None:
+        return
     match = match_host(said.alternative_names, host)
     if match is not Match.YES:
         yield f"not for {host} (RFC 9525 6)", Reason.WRONG_HOST, match is Match.OPEN

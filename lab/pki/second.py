@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
+    ClientVerifier,
     Criticality,
     ExtensionPolicy,
     Policy,
@@ -54,19 +55,20 @@ class SecondOpinion:
 
 
 def second_opinion(
-    served: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], at: datetime, host: str
+    served: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], at: datetime, host: str | None
 ) -> SecondOpinion:
     """Ask ``cryptography`` about a chain; it treats an anchor as a certificate, dates and constraints included.
 
     Where it rejects under its own profile but accepts under the rules of RFC 5280 alone, it has no opinion; nor has
-    it one where it rejects what it was never made to process (``BEYOND``).  Raises ValueError if nothing is served.
+    it one where it rejects what it was never made to process (``BEYOND``).  Without a ``host`` the chain is a client's.
+    Raises ValueError if nothing is served.
     """
     if not served:
         raise ValueError("a chain has at least its end-entity certificate")
     if not anchors:
         return SecondOpinion(Expect.REJECT, "the trust store is empty")
     try:
-        subject = _subject(host)
+        subject = None if host is None else _subject(host)
         plain, relaxed = _verifiers(anchors, at, subject, depth=min(len(served), _MAX_DEPTH))
     except ValueError as error:
         return SecondOpinion(None, str(error), "host")
@@ -89,7 +91,7 @@ def _subject(host: str) -> x509.DNSName | x509.IPAddress:
         return x509.DNSName(host.removesuffix("."))
 
 
-def _verify(verifier: ServerVerifier, served: Sequence[x509.Certificate]) -> str | None:
+def _verify(verifier: ServerVerifier | ClientVerifier, served: Sequence[x509.Certificate]) -> str | None:
     """Return why it refuses, or None where it does not."""
     try:
         verifier.verify(served[0], list(served[1:]))
@@ -99,8 +101,8 @@ def _verify(verifier: ServerVerifier, served: Sequence[x509.Certificate]) -> str
 
 
 def _verifiers(
-    anchors: Sequence[x509.Certificate], at: datetime, subject: x509.DNSName | x509.IPAddress, *, depth: int
-) -> tuple[ServerVerifier, ServerVerifier]:
+    anchors: Sequence[x509.Certificate], at: datetime, subject: x509.DNSName | x509.IPAddress | None, *, depth: int
+) -> tuple[ServerVerifier, ServerVerifier] | tuple[ClientVerifier, ClientVerifier]:
     """Return a verifier with its own profile, and one with RFC 5280's extension rules only."""
     builder = PolicyBuilder().store(Store(list(anchors))).time(at.astimezone(UTC).replace(microsecond=0))
     builder = builder.max_chain_depth(depth)
@@ -110,12 +112,15 @@ def _verifiers(
         .require_present(x509.BasicConstraints, either_way, _must_be_ca)
         .may_be_present(x509.KeyUsage, either_way, _must_sign_certificates)
     )
-    ee_policy = (
-        ExtensionPolicy.permit_all()
-        .require_present(x509.SubjectAlternativeName, either_way, None)
-        .may_be_present(x509.ExtendedKeyUsage, either_way, _must_serve)
-    )
+    ee_policy = ExtensionPolicy.permit_all()
+    if subject is None:
+        ee_policy = ee_policy.may_be_present(x509.ExtendedKeyUsage, either_way, _must_be_a_client)
+    else:
+        ee_policy = ee_policy.require_present(x509.SubjectAlternativeName, either_way, None)
+        ee_policy = ee_policy.may_be_present(x509.ExtendedKeyUsage, either_way, _must_serve)
     relaxed = builder.extension_policies(ca_policy=ca_policy, ee_policy=ee_policy)
+    if subject is None:
+        return builder.build_client_verifier(), relaxed.build_client_verifier()
     return builder.build_server_verifier(subject), relaxed.build_server_verifier(subject)
 
 
@@ -132,6 +137,11 @@ def _must_sign_certificates(_policy: Policy, _certificate: x509.Certificate, sai
 def _must_serve(_policy: Policy, _certificate: x509.Certificate, said: x509.ExtendedKeyUsage | None) -> None:
     if said is not None and ExtendedKeyUsageOID.SERVER_AUTH not in said:
         raise ValueError("extended key usage without serverAuth")
+
+
+def _must_be_a_client(_policy: Policy, _certificate: x509.Certificate, said: x509.ExtendedKeyUsage | None) -> None:
+    if said is not None and ExtendedKeyUsageOID.CLIENT_AUTH not in said:
+        raise ValueError("extended key usage without clientAuth")
 
 
 def _quirks(certificates: Sequence[x509.Certificate]) -> list[tuple[str, bool]]:

@@ -6,10 +6,10 @@ import shlex
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from lab.model.result import Cell, ExhibitRecord, Observation, Witness
+from lab.model.result import Cell, CertificateRecord, DeviceVerdict, ExhibitRecord, Observation, Witness
 from lab.report.words import duration, printable
 
-__all__ = ["Section", "as_text", "commands", "moment", "sections"]
+__all__ = ["Section", "as_text", "commands", "moment", "sections", "tables"]
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -29,12 +29,14 @@ def moment(when: datetime) -> str:
 def sections(cell: Cell, exhibit: ExhibitRecord | None) -> tuple[Section, ...]:
     """Return the evidence of a cell, fit to be shown."""
     names = _names(exhibit)
+    about_device = exhibit is not None and exhibit.device is not None
     found = (
-        Section("Client", _client(cell.observation, names)),
+        Section("Observed" if about_device else "Client", _client(cell.observation, names)),
+        Section("Server on the device", _device(cell.witness.device, exhibit)),
         Section("Expected", _expected(cell, exhibit)),
         Section("Server saw", _witness(cell.witness, names)),
     )
-    return tuple(Section(title, _kept(facts)) for title, facts in found)
+    return tuple(Section(title, _kept(facts)) for title, facts in found if facts)
 
 
 def commands(run: str, cell: Cell) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ def as_text(run: str, cell: Cell, exhibit: ExhibitRecord | None) -> str:
         lines.append(f"{title}:")
         lines += [f"  {label}: {value}" for label, value in facts]
     if exhibit is not None:
-        for title, certificates in (("Chain", exhibit.chain), ("Store", exhibit.anchors)):
+        for title, certificates in tables(exhibit):
             lines.append(f"{title}:")
             lines += [
                 printable(f"  {one.name}: {one.subject} by {one.issuer}")
@@ -59,6 +61,31 @@ def as_text(run: str, cell: Cell, exhibit: ExhibitRecord | None) -> str:
                 for one in certificates
             ] or ["  empty"]
     return "\n".join([*lines, *commands(run, cell)])
+
+
+def tables(exhibit: ExhibitRecord) -> tuple[tuple[str, tuple[CertificateRecord, ...]], ...]:
+    """Return the certificates of a case by what they were in it: what was served and trusted, on both sides."""
+    shown = exhibit.device
+    device = (("Given to the device", shown.chain), ("Trusted for devices", shown.anchors)) if shown else ()
+    return ("Chain", exhibit.chain), ("Store", exhibit.anchors), *device
+
+
+def _device(verdict: DeviceVerdict | None, exhibit: ExhibitRecord | None) -> Facts:
+    """Return what the server made of the device; of a case about the device, also that it made nothing of it."""
+    given = exhibit.device if exhibit is not None else None
+    if verdict is None:
+        return () if given is None else (("verdict", "none: the client never answered"),)
+    names = {one.sha256: one.name for one in given.chain} if given is not None else {}
+    shown = ", ".join(names.get(digest, f"not ours: {digest[:16]}…") for digest in verdict.presented)
+    asked = "" if given is None else "required" if given.required else "requested, not required"
+    return (
+        ("certificate", asked),
+        ("client showed", shown or "none"),
+        ("verdict", "accepted" if verdict.accepted else "rejected"),
+        ("code", verdict.code),
+        ("text", verdict.text),
+        ("reason", verdict.reason or ""),
+    )
 
 
 def _names(exhibit: ExhibitRecord | None) -> dict[str, str]:
@@ -87,6 +114,7 @@ def _client(seen: Observation, names: dict[str, str]) -> Facts:
         ("code", seen.code),
         ("text", seen.text),
         ("reason", seen.reason or ""),
+        ("client said", seen.said),
         ("TLS", seen.tls or ""),
         ("path built", "" if seen.path is None else _path(seen.path, names) or "empty"),
         ("clock", _clock(seen.clock)),

@@ -72,6 +72,8 @@ class Finding(NamedTuple):
     sections: tuple[Section, ...]
     chain: list[list[str]]
     store: list[list[str]]
+    device: tuple[list[list[str]], list[list[str]]] | None
+    """What the device was given, and whom the server trusted; None where the case is about the server."""
     commands: tuple[str, ...]
 
 
@@ -100,8 +102,9 @@ class _Shown:
     def _finding(self, cell: Cell, exhibit: ExhibitRecord | None) -> Finding:
         certificates = ((), ()) if exhibit is None else (exhibit.chain, exhibit.anchors)
         chain, store = ([_certificate(one) for one in part] for part in certificates)
+        typed = commands(self.matrix.run.id, cell)
         said = sections(cell, exhibit)
-        return Finding(cell, cell.id, native(cell.observation), said, chain, store, commands(self.matrix.run.id, cell))
+        return Finding(cell, cell.id, native(cell.observation), said, chain, store, _device(exhibit), typed)
 
     def number(self, row: Row) -> int | None:
         """Return a row's place among those with evidence of their own; None for a borrowed one."""
@@ -191,14 +194,25 @@ def _row(matrix: Matrix, row: Row, pool: _Pool) -> dict[str, object]:
             for title, facts in sections(cell, exhibit)
         ]
         cells.append([said, [pool(command) for command in commands(matrix.run.id, cell)]])
+    device = _device(exhibit)
     at = next((cell.at for cell in row.cells if cell is not None), None)
     return {
         "at": moment(at) if at is not None else "",
         "chain": [] if exhibit is None else [list(map(pool, _certificate(one))) for one in exhibit.chain],
         "store": [] if exhibit is None else [list(map(pool, _certificate(one))) for one in exhibit.anchors],
+        **({} if device is None else dict(zip(("device", "devices"), _pooled(device, pool), strict=True))),
         "known": exhibit is not None,
         "cells": cells,
     }
+
+
+def _device(exhibit: ExhibitRecord | None) -> tuple[list[list[str]], list[list[str]]] | None:
+    shown = exhibit.device if exhibit is not None else None
+    return None if shown is None else (list(map(_certificate, shown.chain)), list(map(_certificate, shown.anchors)))
+
+
+def _pooled(tables: Iterable[list[list[str]]], pool: _Pool) -> Iterator[list[list[int]]]:
+    return ([list(map(pool, row)) for row in table] for table in tables)
 
 
 def _certificate(one: CertificateRecord) -> list[str]:

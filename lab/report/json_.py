@@ -79,7 +79,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "at": cell.at.isoformat(),
         "client": cell.client,
         "expected": str(cell.expected),
-        **{name: observation[name] for name in ("observed", "stage", "code", "text", "reason")},
+        **{name: observation[name] for name in ("observed", "stage", "code", "text", "reason", "said")},
         "verdict": str(cell.verdict),
         "marked": cell.marked,
         "why": cell.why,

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from lab.server.chaos.items import Sent
 from lab.server.chaos.relay import Relay
 from lab.server.chaos.stage import opened
+from lab.server.client_auth import Hearing
 from lab.server.exhibit import Exhibit
 from lab.server.hello import HelloReader, Progress, read_server_hello
 from lab.server.openssl import cipher_name
@@ -77,6 +78,8 @@ class ServerConnection(Protocol):
         self, reactor: Any, exhibit: Exhibit, limits: Limits, gone: Callable[[ServerConnection], None]
     ) -> None:
         self.record = Record(exhibit.digests, reactor.seconds())
+        if exhibit.client_auth is not None:
+            self.record.device = Hearing(exhibit.client_auth)
         self._reactor = reactor
         self._exhibit = exhibit
         self._context = exhibit.context()

@@ -16,6 +16,7 @@ from OpenSSL import SSL, crypto
 
 from lab.errors import InputError
 from lab.model.scenario import TlsVersion
+from lab.server.client_auth import ClientAuth, ask
 from lab.server.faults import Fault
 from lab.server.openssl import set_groups
 from lab.server.witness import observe
@@ -60,6 +61,7 @@ class Exhibit:
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
     ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
+    ``client_auth`` says how it asks for a certificate of the client, if at all.
     """
 
     chain: tuple[bytes, ...]
@@ -72,6 +74,7 @@ class Exhibit:
     imposter: bool = False
     faults: tuple[Fault, ...] = ()
     seed: str = ""
+    client_auth: ClientAuth | None = None
 
     @cached_property
     def wrong_key_pem(self) -> bytes:
@@ -123,6 +126,8 @@ class Exhibit:
         context.set_tlsext_servername_callback(_withhold_tickets)
         context.set_info_callback(observe)
         set_groups(context, self.groups)
+        if self.client_auth is not None:
+            ask(context, self.client_auth)
         if self.security_level is not None:
             # before the certificate: its key is judged when it is loaded
             try:

@@ -7,6 +7,7 @@ from typing import Literal
 from OpenSSL import SSL
 
 from lab.model.result import Witness
+from lab.server.client_auth import Hearing
 from lab.server.hello import ClientHello
 
 __all__ = ["ALERTS", "Closed", "Record", "alert_name", "further", "observe"]
@@ -81,6 +82,7 @@ class Record:
         "cipher",
         "closed",
         "data",
+        "device",
         "digests",
         "ended",
         "handshaken",
@@ -105,6 +107,7 @@ class Record:
         self.certificate_at: int | None = None
         self.answer_at: int | None = None
         self.notes: list[tuple[int, str]] = []
+        self.device: Hearing | None = None
         self.data = 0
         self.request = False
         self.peer_closed = False
@@ -157,6 +160,7 @@ class Record:
             handshake=done is not None,
             # every suite that an exhibit offers authenticates by certificate: only resumption leaves it out
             resumed=done is not None and not self.certificate_made,
+            device=self.device.verdict() if self.device is not None else None,
             data=self.data,
             request=self.request,
             answered=self._sent(self.answer_at),

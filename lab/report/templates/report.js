@@ -105,6 +105,10 @@
     if (facts.known) {
       add(panel, certificates("Chain, as sent", facts.chain, facts.at, "empty"));
       add(panel, certificates("Trust store", facts.store, facts.at, "empty: nothing is trusted"));
+      if (facts.device) {
+        add(panel, certificates("Given to the device", facts.device, facts.at, "nothing"));
+        add(panel, certificates("Trusted for devices", facts.devices, facts.at, "empty: nothing is trusted"));
+      }
     }
     if (recorded) {
       add(panel, add(make("section"), make("h3", "Again"), ...recorded[1].map((number) => command(say(number)))));
