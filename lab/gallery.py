@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,15 +15,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
-from lab.expectation import expected, opinion, particulars
+from lab.expectation import expected, handed, opinion, particulars
 from lab.judge import Chaos
-from lab.model.case import Trait
+from lab.model.case import Reason, Trait
 from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Witness
-from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
+from lab.model.revocation import said
+from lab.model.scenario import Case, Expect, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
+from lab.pki.addresses import NOWHERE
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
+from lab.pki.status import Spoken, ocsp_response
 from lab.server.chaos.stage import staged
 from lab.server.exhibit import GROUPS, Exhibit
 from lab.server.faults import read_faults
@@ -38,6 +43,8 @@ class _Key(NamedTuple):
     lowest: TlsVersion | None
     imposter: bool
     faulted: str
+    at: datetime | None
+    """When, where an OCSP response is stapled."""
 
 
 @dataclass
@@ -45,15 +52,18 @@ class Gallery:
     """The exhibits, anchors and records of scenarios.  Nothing is minted twice.
 
     ``keylog`` is a file to which the secrets of every connection are appended, in NSS key log format, for whoever
-    reads a capture.  ``seed`` decides what is random in faults on the wire.
+    reads a capture.  ``seed`` decides what is random in faults on the wire.  ``port`` is
+    the address of the lab's HTTP port, which certificates may name.
     """
 
     scenarios: Mapping[str, Scenario]
     ring: KeyRing
     keylog: Path | None = None
     seed: int = 0
+    port: str = NOWHERE
     _minted: dict[str, Minted] = field(default_factory=dict)
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
+    _staples: dict[tuple[str, str, str, datetime], Spoken] = field(default_factory=dict)
     _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
     _opinions: dict[str, Opinion] = field(default_factory=dict)
@@ -65,7 +75,7 @@ class Gallery:
             # All at once, because slow keys are made in parallel.
             self.ring.prepare(key for scenario in self.scenarios.values() for key in wanted_keys(scenario))
         if slug not in self._minted:
-            self._minted[slug] = mint(self.scenarios[slug], self.ring)
+            self._minted[slug] = mint(self.scenarios[slug], self.ring, port=self.port)
         return self._minted[slug]
 
     def exhibit(self, case: Case, lowest: TlsVersion | None = None, *, imposter: bool = False) -> Exhibit:
@@ -78,7 +88,16 @@ class Gallery:
         chain = self.scenarios[case.scenario].chains[case.chain]
         if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        key = _Key(case.scenario, case.chain, case.send, lowest, imposter, case.id if case.wire else "")
+        staple = self.staple(case)
+        key = _Key(
+            case.scenario,
+            case.chain,
+            case.send,
+            lowest,
+            imposter,
+            case.id if case.wire else "",
+            case.at if staple else None,
+        )
         if key not in self._exhibits:
             minted = self.minted(case.scenario)
             self._exhibits[key] = Exhibit(
@@ -90,6 +109,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
+                staple=staple.der if staple else b"",
             )
             if case.wire:
                 file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"
@@ -98,6 +118,28 @@ class Gallery:
             if self.keylog is not None:
                 self._exhibits[key].context().set_keylog_callback(self._log_secret)
         return self._exhibits[key]
+
+    def staple(self, case: Case) -> Spoken | None:
+        """Return the OCSP response that is stapled in a case, None where none is."""
+        says = said(self.scenarios[case.scenario].chains[case.chain].staple)
+        if says is None:
+            return None
+        key = (case.scenario, case.send[0], says, case.at)
+        if key not in self._staples:
+            self._staples[key] = ocsp_response(self.minted(case.scenario), case.send[0], says, case.at)
+        return self._staples[key]
+
+    def points(self, case: Case) -> bool:
+        """Tell whether a certificate of a case names the lab's HTTP port."""
+        certificates = self.scenarios[case.scenario].certificates
+        return any(certificates[name].points for name in (*case.send, *case.trust))
+
+    def owed(self, case: Case, witness: Witness) -> Expectation:
+        """Return what is expected of the client that the witness saw: who was not told of a revocation is free."""
+        expectation = self.expected(case)
+        if expectation.reason is not Reason.REVOKED or handed(case, self.minted(case.scenario), witness):
+            return expectation
+        return Expectation(expect=Expect.EITHER, why="it did not ask, and so was not told that anything is revoked")
 
     def _log_secret(self, _connection: object, line: bytes) -> None:
         assert self.keylog is not None
@@ -180,6 +222,7 @@ class Gallery:
                 if case.origin == "written" and named(case, remedy.of)
             ),
             traits=tuple(sorted(self.traits(case))),
+            staple=f"{staple.word}, {sha256(staple.der).hexdigest()}" if (staple := self.staple(case)) else "",
         )
 
 

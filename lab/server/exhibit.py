@@ -51,6 +51,13 @@ def _withhold_tickets(connection: SSL.Connection) -> None:
     connection.set_options(SSL.OP_NO_TICKET)
 
 
+def _stapled(connection: SSL.Connection, staple: bytes | None) -> bytes:
+    """Return the OCSP response for a client that asked for one, and note it in the record."""
+    staple = staple or b""
+    connection.get_app_data().stapled = hashlib.sha256(staple).hexdigest()
+    return staple
+
+
 @dataclass(frozen=True, eq=False)
 class Exhibit:
     """One served thing: two exhibits are the same only if they are one object.
@@ -60,6 +67,7 @@ class Exhibit:
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
     ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
+    ``staple`` is the OCSP response in DER that whoever asks gets with the chain; empty for none.
     """
 
     chain: tuple[bytes, ...]
@@ -72,6 +80,7 @@ class Exhibit:
     imposter: bool = False
     faults: tuple[Fault, ...] = ()
     seed: str = ""
+    staple: bytes = field(default=b"", repr=False)
 
     @cached_property
     def wrong_key_pem(self) -> bytes:
@@ -123,6 +132,8 @@ class Exhibit:
         context.set_tlsext_servername_callback(_withhold_tickets)
         context.set_info_callback(observe)
         set_groups(context, self.groups)
+        if self.staple:
+            context.set_ocsp_server_callback(_stapled, self.staple)
         if self.security_level is not None:
             # before the certificate: its key is judged when it is loaded
             try:
