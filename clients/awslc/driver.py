@@ -9,6 +9,7 @@ import os
 import re
 import select
 import socket
+import stat
 import sys
 import time
 from concurrent.futures import TimeoutError as Late
@@ -91,10 +92,12 @@ def hang_up(host, port):
     """
     for entry in os.listdir("/proc/self/fd"):
         try:
+            if not stat.S_ISSOCK(os.fstat(int(entry)).st_mode):
+                continue
             with socket.socket(fileno=os.dup(int(entry))) as one:
                 if one.getpeername()[:2] == (host, port):
                     one.shutdown(socket.SHUT_RDWR)
-        except OSError:  # no socket, or none that is connected
+        except OSError:  # gone, or none that is connected
             continue
 
 
