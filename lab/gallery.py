@@ -44,7 +44,7 @@ class _Key(NamedTuple):
     imposter: bool
     faulted: str
     at: datetime | None
-    """When, where an OCSP response is stapled."""
+    """When, where that makes another one: where an OCSP response is stapled, or certificates name the HTTP port."""
 
 
 @dataclass
@@ -62,9 +62,10 @@ class Gallery:
     seed: int = 0
     port: str = NOWHERE
     _minted: dict[str, Minted] = field(default_factory=dict)
+    _moments: dict[tuple[str, datetime], Minted] = field(default_factory=dict)
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
     _staples: dict[tuple[str, str, str, datetime], Spoken] = field(default_factory=dict)
-    _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _anchors: dict[tuple[str, tuple[str, ...], datetime | None], str] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
     _opinions: dict[str, Opinion] = field(default_factory=dict)
     _traits: dict[str, frozenset[Trait]] = field(default_factory=dict)
@@ -75,8 +76,22 @@ class Gallery:
             # All at once, because slow keys are made in parallel.
             self.ring.prepare(key for scenario in self.scenarios.values() for key in wanted_keys(scenario))
         if slug not in self._minted:
-            self._minted[slug] = mint(self.scenarios[slug], self.ring, port=self.port)
+            self._minted[slug] = mint(self.scenarios[slug], self.ring)
         return self._minted[slug]
+
+    def minted_for(self, case: Case) -> Minted:
+        """Return the certificates of a case: its scenario's.
+
+        Where they name the lab's HTTP port, they are others for each moment: what a client fetched and kept at one
+        moment would be found again at another by its address, or by its serial number.
+        """
+        if not self.scenarios[case.scenario].points or self.port == NOWHERE:
+            return self.minted(case.scenario)
+        key = (case.scenario, case.at)
+        if key not in self._moments:
+            port = f"{self.port}/{case.at:%Y%m%dT%H%M%SZ}"
+            self._moments[key] = mint(self.scenarios[case.scenario], self.ring, port=port)
+        return self._moments[key]
 
     def exhibit(self, case: Case, lowest: TlsVersion | None = None, *, imposter: bool = False) -> Exhibit:
         """Return what the server shows in a case.
@@ -96,10 +111,10 @@ class Gallery:
             lowest,
             imposter,
             case.id if case.wire else "",
-            case.at if staple else None,
+            case.at if staple or self.scenarios[case.scenario].points else None,
         )
         if key not in self._exhibits:
-            minted = self.minted(case.scenario)
+            minted = self.minted_for(case)
             self._exhibits[key] = Exhibit(
                 chain=tuple(_der(one) for one in minted.named(case.send)),
                 key_pem=minted.key_of(case.send[0]),
@@ -126,7 +141,7 @@ class Gallery:
             return None
         key = (case.scenario, case.send[0], says, case.at)
         if key not in self._staples:
-            self._staples[key] = ocsp_response(self.minted(case.scenario), case.send[0], says, case.at)
+            self._staples[key] = ocsp_response(self.minted_for(case), case.send[0], says, case.at)
         return self._staples[key]
 
     def points(self, case: Case) -> bool:
@@ -137,7 +152,7 @@ class Gallery:
     def owed(self, case: Case, witness: Witness) -> Expectation:
         """Return what is expected of the client that the witness saw: who was not told of a revocation is free."""
         expectation = self.expected(case)
-        if expectation.reason is not Reason.REVOKED or handed(case, self.minted(case.scenario), witness):
+        if expectation.reason is not Reason.REVOKED or handed(case, self.minted_for(case), witness):
             return expectation
         return Expectation(expect=Expect.EITHER, why="it did not ask, and so was not told that anything is revoked")
 
@@ -148,9 +163,9 @@ class Gallery:
 
     def anchors(self, case: Case) -> str:
         """Return the trust anchors of a case as PEM, in the store's order."""
-        key = (case.scenario, case.trust)
+        key = (case.scenario, case.trust, case.at if self.scenarios[case.scenario].points else None)
         if key not in self._anchors:
-            self._anchors[key] = self.minted(case.scenario).pem(case.trust).decode("ascii")
+            self._anchors[key] = self.minted_for(case).pem(case.trust).decode("ascii")
         return self._anchors[key]
 
     def expected(self, case: Case) -> Expectation:
@@ -163,7 +178,7 @@ class Gallery:
         """Return what the reference relying party makes of a case, faults on the wire apart."""
         key = case.faultless.id
         if key not in self._opinions:
-            self._opinions[key] = opinion(case, self.minted(case.scenario))
+            self._opinions[key] = opinion(case, self.minted_for(case))
         return self._opinions[key]
 
     def chaos(self, case: Case, witness: Witness) -> Chaos | None:
@@ -173,14 +188,14 @@ class Gallery:
     def traits(self, case: Case) -> frozenset[Trait]:
         """Return what is particular about a case."""
         if case.id not in self._traits:
-            self._traits[case.id] = particulars(case, self.minted(case.scenario))
+            self._traits[case.id] = particulars(case, self.minted_for(case))
         return self._traits[case.id]
 
     def pin(self, case: Case) -> str:
         """Return the public key, in PEM, by which pinning clients know the server of a case."""
         scenario = self.scenarios[case.scenario]
         name = scenario.server.pin or next(iter(scenario.chains.values())).send[0]
-        key = self.minted(case.scenario).certificates[name].public_key()
+        key = self.minted_for(case).certificates[name].public_key()
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return key.public_bytes(serialization.Encoding.PEM, form).decode()
 
@@ -201,7 +216,7 @@ class Gallery:
 
     def record(self, case: Case) -> ExhibitRecord:
         """Return what a case puts before its clients, and what the reference relying party makes of it."""
-        scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
+        scenario, minted = self.scenarios[case.scenario], self.minted_for(case)
         thought = self.opinion(case)
         return ExhibitRecord(
             scenario=case.scenario,

@@ -295,7 +295,7 @@ class _Filling:
         """Make one probe, and join what the client says with what the lab saw.  The session may be dead afterwards."""
         if self.repository is None or not self.gallery.points(case):
             return await self.probe(work, session, lane, case, imposter=imposter)
-        turn = Turn(case, self.gallery.minted(case.scenario))
+        turn = Turn(case, self.gallery.minted_for(case))
         end = await self.repository.begin(session.address, turn)
         try:
             measured = await self.probe(work, session, lane, case, imposter=imposter)

@@ -206,15 +206,19 @@ def _gave_up(_reason: Any, timer: Any, turn: Turn, answer: _Answer) -> None:
 
 def _answer(turn: Turn, request: Any) -> _Answer | None:
     """Return what a request is answered; None where it asks for nothing that the case's scenario has."""
-    kind, slug, name, *rest = [*(unquote_to_bytes(part) for part in (request.postpath or [])), b"", b"", b""]
+    moment, kind, slug, name, *rest = [*(unquote_to_bytes(part) for part in request.postpath), b"", b"", b"", b""]
     certificate = name.decode("ascii", "replace").partition(".")[0]
     scenario = turn.minted.scenario
-    if slug != scenario.slug.encode() or certificate not in scenario.certificates:
+    if (
+        moment != f"{turn.case.at:%Y%m%dT%H%M%SZ}".encode()
+        or slug != scenario.slug.encode()
+        or certificate not in scenario.certificates
+    ):
         return None
     if kind == b"ocsp":
         body = _posted(request) if request.method == b"POST" else _in_path(request)
         return _ocsp(turn, certificate, body)
-    if request.method not in {b"GET", b"HEAD"} or rest[:-3]:
+    if request.method not in {b"GET", b"HEAD"} or rest[:-4]:
         return None
     if kind == b"crl":
         return _crl(turn, certificate)
@@ -226,8 +230,8 @@ def _posted(request: Any) -> bytes:
 
 
 def _in_path(request: Any) -> bytes:
-    """Return what is in the path behind ``/ocsp/SCENARIO/CERTIFICATE/``: base64, of which slashes are a part."""
-    encoded = unquote_to_bytes(request.uri.split(b"?")[0].split(b"/", 4)[-1])
+    """Return what is in the path behind ``/MOMENT/ocsp/SCENARIO/CERTIFICATE/``: base64, of which slashes are a part."""
+    encoded = unquote_to_bytes(request.uri.split(b"?")[0].split(b"/", 5)[-1])
     try:
         return base64.b64decode(encoded)
     except (binascii.Error, ValueError):
