@@ -105,9 +105,9 @@ class Certificate(Model):
     """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
     serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
     """Serial number; random if not given."""
-    ocsp: StrictBool | OcspSays = False
+    ocsp: OcspSays = False
     """Whether it names the lab's OCSP responder, and what that says; ``true`` for the truth."""
-    crl: StrictBool | CrlSays = False
+    crl: CrlSays = False
     """Whether it names a CRL of its issuer at the lab's HTTP port, and what is there; ``true`` for the truth."""
     aia: StrictBool | Name = False
     """Whether it says where its issuer's certificate is: ``true`` for the issuer's first, or a certificate by name."""

@@ -6,10 +6,10 @@ from typing import Literal
 
 __all__ = ["CrlSays", "OcspSays", "StapleSays", "said"]
 
-StapleSays = Literal["honest", "good", "revoked", "unknown", "expired", "not-yet-valid", "wrong-signer"]
-"""What a stapled OCSP response says.
+StapleSays = Literal[False, True, "honest", "good", "revoked", "unknown", "expired", "not-yet-valid", "wrong-signer"]
+"""What a stapled OCSP response says; false for none.
 
-``honest``
+``honest``, or true
     What the certificate's ``revoked`` and ``reinstated`` make of the moment.
 ``good``, ``revoked``, ``unknown``
     That (RFC 6960 section 2.2), whatever is true.
@@ -19,6 +19,8 @@ StapleSays = Literal["honest", "good", "revoked", "unknown", "expired", "not-yet
     Good, signed by the certificate's own subject, whom nobody authorised (RFC 6960 section 4.2.2.2)."""
 
 OcspSays = Literal[
+    False,
+    True,
     "honest",
     "good",
     "revoked",
@@ -33,7 +35,7 @@ OcspSays = Literal[
 """What an OCSP responder says: as a staple does; besides, honestly but late (``slow``), that it cannot say now
 (``try-later``, RFC 6960 section 2.3), or nothing (``unreachable``: the connection is closed without an answer)."""
 
-CrlSays = Literal["honest", "expired", "not-yet-valid", "wrong-signer", "slow", "unreachable"]
+CrlSays = Literal[False, True, "honest", "expired", "not-yet-valid", "wrong-signer", "slow", "unreachable"]
 """What is found where a CRL should be: an honest one; one out of its time; one signed by the certificate's own
 subject; an honest one, late; nothing."""
 

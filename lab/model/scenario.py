@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import BeforeValidator, Field
 
 from lab.model.base import Model, Name, Slug
 from lab.model.case import REVERSED, Case, Expect, Expectation, Expected, Feature, Reason
@@ -93,7 +93,7 @@ class Chain(Model):
     requires: tuple[Feature, ...] = ()
     """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
     probe (scenarios/features) has shown that the client lacks it."""
-    staple: StrictBool | StapleSays = False
+    staple: StapleSays = False
     """Whether the server staples an OCSP response about the end-entity certificate for who asks for one (RFC 6066
     section 8), and what it says; ``true`` for the truth."""
     swept: Swept | None = None
