@@ -27,6 +27,7 @@ from lab.model.wire import Stage
 from lab.pki.keys import KeyRing, default_folder
 from lab.plan import Plan
 from lab.run import Progress, Settings, fill
+from lab.server.repository import Repository
 
 __all__ = ["Campaign", "DialIn", "conduct", "exit_status", "gallery_for", "open_runtime", "resumed"]
 
@@ -139,10 +140,16 @@ async def conduct(
     probing = _features(campaign)
     gallery = gallery_for(campaign.corpus, (*probing, *campaign.scenarios))
     gallery.keylog, gallery.seed = campaign.keylog, campaign.seed
-    gallery.check()
     plan = Plan(campaign.scenarios, campaign.clients, campaign.seed, campaign.only, campaign.wire)
     runtime = open_runtime(reactor, campaign.runtime, campaign.dial, say)
+    repository: Repository | None = None
     try:
+        if any(scenario.points for scenario in gallery.scenarios.values()):
+            # certificates name its port, so it is open before they are minted
+            repository = Repository(reactor, await runtime.reached_at())
+            repository.open()
+            gallery.port = repository.address
+        gallery.check()
         ledger = _open_ledger(campaign, plan, gallery, runtime.name)
         try:
             await fill(
@@ -155,6 +162,7 @@ async def conduct(
                 ledger=ledger,
                 settings=campaign.settings,
                 progress=progress,
+                repository=repository,
                 before=campaign.before,
             )
         finally:
@@ -162,6 +170,8 @@ async def conduct(
         record = read(campaign.folder)
         report(record)
     finally:
+        if repository is not None:
+            await repository.close()
         await runtime.close()
     return record
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from lab.model.case import Device, Trait
+from lab.model.result import Witness
 from lab.model.scenario import Case, Expect, Expectation, Reason
+from lab.pki.addresses import fetchable
 from lab.pki.mint import Minted
 from lab.pki.reference import Opinion, reference
+from lab.pki.revocation import REVOKED, STAPLE, told, with_revocation
 from lab.pki.traits import traits
 from lab.server.faults import consequence, read_faults
 
-__all__ = ["expected", "opinion", "particulars", "reference_expects"]
+__all__ = ["expected", "handed", "opinion", "particulars", "reference_expects"]
 
 
 def opinion(case: Case, minted: Minted) -> Opinion:
@@ -22,7 +25,19 @@ def opinion(case: Case, minted: Minted) -> Opinion:
     if case.device is not None:
         send, trust = minted.named(case.device.send), minted.named(case.device.trust)
         return reference(send, trust, case.at, None, minted.name_of)
-    return reference(minted.named(case.send), minted.named(case.trust), case.at, case.host, minted.name_of)
+
+    def judge(send: tuple[str, ...]) -> Opinion:
+        return reference(minted.named(send), minted.named(case.trust), case.at, case.host, minted.name_of)
+
+    found = with_revocation(case, minted, judge)
+    fetched = fetchable(minted.scenario, case.send)
+    if found.expect is not Expect.REJECT or found.reason is Reason.REVOKED or not fetched:
+        return found
+    other = judge((*case.send, *fetched))
+    if other.expect is Expect.REJECT:
+        return found
+    why = f"{found.why}; who fetches {', '.join(fetched)}, and nobody has to (RFC 5280 4.2.2.1), finds {other.why}"
+    return Opinion(Expect.EITHER, found.reason, other.path, why, complete=other.complete)
 
 
 def _bare(device: Device) -> Opinion:
@@ -40,6 +55,14 @@ def particulars(case: Case, minted: Minted) -> frozenset[Trait]:
     if case.device is not None:
         return frozenset()
     return traits(minted.named(case.send), minted.named(case.trust), case.at, case.host)
+
+
+def handed(case: Case, minted: Minted, witness: Witness) -> bool:
+    """Tell whether a client asked, and was told by a valid answer, that a certificate of the case is revoked."""
+    if any(answer.endswith(": revoked") for answer in witness.asked):
+        return True
+    chain = minted.scenario.chains[case.chain]
+    return bool(witness.staple) and dict(told(minted, case.send[0], chain, case.at))[STAPLE] == REVOKED
 
 
 def expected(case: Case, said: Opinion) -> Expectation:

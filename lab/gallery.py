@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from lab.errors import InputError, Problem
-from lab.expectation import expected, opinion, particulars
+from lab.expectation import expected, handed, opinion, particulars
 from lab.judge import Chaos
-from lab.model.case import Device, Trait
+from lab.model.case import Device, Reason, Trait
 from lab.model.result import CertificateRecord, DeviceRecord, ExhibitRecord, RemedyRecord, Witness
-from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
+from lab.model.revocation import said
+from lab.model.scenario import Case, Expect, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
+from lab.pki.addresses import NOWHERE
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
+from lab.pki.status import Spoken, ocsp_response
 from lab.server.chaos.stage import staged
 from lab.server.client_auth import ClientAuth
 from lab.server.exhibit import GROUPS, Exhibit
@@ -40,8 +44,11 @@ class _Key(NamedTuple):
     lowest: TlsVersion | None
     imposter: bool
     faulted: str
-    device: tuple[Device, datetime] | None
-    """What is trusted for devices, and when."""
+    device: Device | None
+    """How devices are asked, and who is trusted for them."""
+    at: datetime | None
+    """When, where that makes another one: where devices are judged, where an OCSP response is stapled, or where
+    certificates name the HTTP port."""
 
 
 @dataclass
@@ -49,16 +56,20 @@ class Gallery:
     """The exhibits, anchors and records of scenarios.  Nothing is minted twice.
 
     ``keylog`` is a file to which the secrets of every connection are appended, in NSS key log format, for whoever
-    reads a capture.  ``seed`` decides what is random in faults on the wire.
+    reads a capture.  ``seed`` decides what is random in faults on the wire.  ``port`` is
+    the address of the lab's HTTP port, which certificates may name.
     """
 
     scenarios: Mapping[str, Scenario]
     ring: KeyRing
     keylog: Path | None = None
     seed: int = 0
+    port: str = NOWHERE
     _minted: dict[str, Minted] = field(default_factory=dict)
+    _moments: dict[tuple[str, datetime], Minted] = field(default_factory=dict)
     _exhibits: dict[_Key, Exhibit] = field(default_factory=dict)
-    _anchors: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    _staples: dict[tuple[str, str, str, datetime], Spoken] = field(default_factory=dict)
+    _anchors: dict[tuple[str, tuple[str, ...], datetime | None], str] = field(default_factory=dict)
     _expected: dict[str, Expectation] = field(default_factory=dict)
     _opinions: dict[str, Opinion] = field(default_factory=dict)
     _traits: dict[str, frozenset[Trait]] = field(default_factory=dict)
@@ -72,6 +83,20 @@ class Gallery:
             self._minted[slug] = mint(self.scenarios[slug], self.ring)
         return self._minted[slug]
 
+    def minted_for(self, case: Case) -> Minted:
+        """Return the certificates of a case: its scenario's.
+
+        Where they name the lab's HTTP port, they are others for each moment: what a client fetched and kept at one
+        moment would be found again at another by its address, or by its serial number.
+        """
+        if not self.scenarios[case.scenario].points or self.port == NOWHERE:
+            return self.minted(case.scenario)
+        key = (case.scenario, case.at)
+        if key not in self._moments:
+            port = f"{self.port}/{case.at:%Y%m%dT%H%M%SZ}"
+            self._moments[key] = mint(self.scenarios[case.scenario], self.ring, port=port)
+        return self._moments[key]
+
     def exhibit(self, case: Case, lowest: TlsVersion | None = None, *, imposter: bool = False) -> Exhibit:
         """Return what the server shows in a case.
 
@@ -82,10 +107,21 @@ class Gallery:
         chain = self.scenarios[case.scenario].chains[case.chain]
         if lowest is not None and (chain.min_tls is not None or "min_tls" in server.model_fields_set):
             lowest = None
-        asked = None if case.device is None else (case.device.model_copy(update={"send": ()}), case.at)
-        key = _Key(case.scenario, case.chain, case.send, lowest, imposter, case.id if case.wire else "", asked)
+        staple = self.staple(case)
+        device = None if case.device is None else case.device.model_copy(update={"send": ()})
+        dated = staple or device or self.scenarios[case.scenario].points
+        key = _Key(
+            case.scenario,
+            case.chain,
+            case.send,
+            lowest,
+            imposter,
+            case.id if case.wire else "",
+            device,
+            case.at if dated else None,
+        )
         if key not in self._exhibits:
-            minted = self.minted(case.scenario)
+            minted = self.minted_for(case)
             self._exhibits[key] = Exhibit(
                 chain=tuple(_der(one) for one in minted.named(case.send)),
                 key_pem=minted.key_of(case.send[0]),
@@ -96,6 +132,7 @@ class Gallery:
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
                 client_auth=self._client_auth(case, minted),
+                staple=staple.der if staple else b"",
             )
             if case.wire:
                 file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"
@@ -113,6 +150,28 @@ class Gallery:
         anchors = tuple(_der(one) for one in minted.named(asked.trust))
         return ClientAuth(anchors, case.at, required=asked.required, hints=asked.hints)
 
+    def staple(self, case: Case) -> Spoken | None:
+        """Return the OCSP response that is stapled in a case, None where none is."""
+        says = said(self.scenarios[case.scenario].chains[case.chain].staple)
+        if says is None:
+            return None
+        key = (case.scenario, case.send[0], says, case.at)
+        if key not in self._staples:
+            self._staples[key] = ocsp_response(self.minted_for(case), case.send[0], says, case.at)
+        return self._staples[key]
+
+    def points(self, case: Case) -> bool:
+        """Tell whether a certificate of a case names the lab's HTTP port."""
+        certificates = self.scenarios[case.scenario].certificates
+        return any(certificates[name].points for name in (*case.send, *case.trust))
+
+    def owed(self, case: Case, witness: Witness) -> Expectation:
+        """Return what is expected of the client that the witness saw: who was not told of a revocation is free."""
+        expectation = self.expected(case)
+        if expectation.reason is not Reason.REVOKED or handed(case, self.minted_for(case), witness):
+            return expectation
+        return Expectation(expect=Expect.EITHER, why="it did not ask, and so was not told that anything is revoked")
+
     def _log_secret(self, _connection: object, line: bytes) -> None:
         assert self.keylog is not None
         with os.fdopen(os.open(self.keylog, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
@@ -120,16 +179,16 @@ class Gallery:
 
     def anchors(self, case: Case) -> str:
         """Return the trust anchors of a case as PEM, in the store's order."""
-        key = (case.scenario, case.trust)
+        key = (case.scenario, case.trust, case.at if self.scenarios[case.scenario].points else None)
         if key not in self._anchors:
-            self._anchors[key] = self.minted(case.scenario).pem(case.trust).decode("ascii")
+            self._anchors[key] = self.minted_for(case).pem(case.trust).decode("ascii")
         return self._anchors[key]
 
     def identity(self, case: Case) -> tuple[str, str] | None:
         """Return what the device shows in a case, as PEM, and the private key to it; None where it has nothing."""
         if case.device is None or not case.device.send:
             return None
-        minted = self.minted(case.scenario)
+        minted = self.minted_for(case)
         send = case.device.send
         return minted.pem(send).decode("ascii"), minted.key_of(send[0]).decode("ascii")
 
@@ -143,7 +202,7 @@ class Gallery:
         """Return what the reference relying party makes of a case, faults on the wire apart."""
         key = case.faultless.id
         if key not in self._opinions:
-            self._opinions[key] = opinion(case, self.minted(case.scenario))
+            self._opinions[key] = opinion(case, self.minted_for(case))
         return self._opinions[key]
 
     def chaos(self, case: Case, witness: Witness) -> Chaos | None:
@@ -153,14 +212,14 @@ class Gallery:
     def traits(self, case: Case) -> frozenset[Trait]:
         """Return what is particular about a case."""
         if case.id not in self._traits:
-            self._traits[case.id] = particulars(case, self.minted(case.scenario))
+            self._traits[case.id] = particulars(case, self.minted_for(case))
         return self._traits[case.id]
 
     def pin(self, case: Case) -> str:
         """Return the public key, in PEM, by which pinning clients know the server of a case."""
         scenario = self.scenarios[case.scenario]
         name = scenario.server.pin or next(iter(scenario.chains.values())).send[0]
-        key = self.minted(case.scenario).certificates[name].public_key()
+        key = self.minted_for(case).certificates[name].public_key()
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return key.public_bytes(serialization.Encoding.PEM, form).decode()
 
@@ -181,7 +240,7 @@ class Gallery:
 
     def record(self, case: Case) -> ExhibitRecord:
         """Return what a case puts before its clients, and what the reference relying party makes of it."""
-        scenario, minted = self.scenarios[case.scenario], self.minted(case.scenario)
+        scenario, minted = self.scenarios[case.scenario], self.minted_for(case)
         thought = self.opinion(case)
         return ExhibitRecord(
             scenario=case.scenario,
@@ -203,6 +262,7 @@ class Gallery:
                 if case.origin == "written" and named(case, remedy.of)
             ),
             traits=tuple(sorted(self.traits(case))),
+            staple=f"{staple.word}, {sha256(staple.der).hexdigest()}" if (staple := self.staple(case)) else "",
         )
 
 

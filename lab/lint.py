@@ -10,7 +10,7 @@ from lab.corpus import ClientFolder, Corpus, ScenarioFile, load_client, load_sce
 from lab.errors import InputError, Problem, did_you_mean
 from lab.expectation import opinion, reference_expects
 from lab.model.document import Document
-from lab.model.scenario import Case, Expect, Expectation, Scenario
+from lab.model.scenario import Case, Expect, Expectation, Reason, Scenario
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint
 from lab.pki.second import SecondOpinion, second_opinion
@@ -139,7 +139,12 @@ def _lint_case(case: Case, minted: Minted, document: Document) -> Iterator[Probl
         found = f'{case.name} expects "{said}", the reference relying party says "{says}": {thought.why}'
         yield document.problem(loc, found, "correct it, or say why")
     other = _second(case, minted)
-    if other is not None and other.expect is not None and said.expect not in {Expect.EITHER, other.expect}:
+    if (
+        other is not None
+        and other.expect is not None
+        and said.reason is not Reason.REVOKED
+        and said.expect not in {Expect.EITHER, other.expect}
+    ):
         found = f'{case.name} expects "{said}", cryptography says "{other.expect}": {other.why}'
         yield document.problem(loc, found, remedy)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -27,6 +27,7 @@ from lab.observe import observe
 from lab.plan import Plan
 from lab.schedule import Work, choose, required
 from lab.server.listener import Lane
+from lab.server.repository import Repository, Turn
 
 __all__ = ["Progress", "Settings", "fill"]
 
@@ -80,6 +81,7 @@ class _Filling:
     ledger: Ledger
     settings: Settings
     progress: Progress
+    repository: Repository | None = None
     probing: Mapping[Feature, Case] = field(default_factory=dict)
     work: list[Work] = field(default_factory=list)
     idle: list[Deferred[None]] = field(default_factory=list)
@@ -256,7 +258,7 @@ class _Filling:
         expected = self.gallery.expected(case)
         judgement = judge(
             measured.observation,
-            expected,
+            self.gallery.owed(case, measured.witness),
             work.client.home.deviations,
             scenario=case.scenario,
             case=case.name,
@@ -290,7 +292,18 @@ class _Filling:
     async def measure(
         self, work: Work, session: Session, lane: Lane, case: Case, *, imposter: bool = False
     ) -> _Measured:
-        """Make one probe, and join what the client says with what the lane saw.  The session may be dead afterwards."""
+        """Make one probe, and join what the client says with what the lab saw.  The session may be dead afterwards."""
+        if self.repository is None or not self.gallery.points(case):
+            return await self.probe(work, session, lane, case, imposter=imposter)
+        turn = Turn(case, self.gallery.minted_for(case))
+        end = await self.repository.begin(session.address, turn)
+        try:
+            measured = await self.probe(work, session, lane, case, imposter=imposter)
+        finally:
+            end()
+        return replace(measured, witness=measured.witness.model_copy(update={"asked": tuple(turn.asked)}))
+
+    async def probe(self, work: Work, session: Session, lane: Lane, case: Case, *, imposter: bool) -> _Measured:
         assert session.hello is not None
         can = session.hello.can
         identity = self.gallery.identity(case)
@@ -349,12 +362,13 @@ async def fill(
     ledger: Ledger,
     settings: Settings,
     progress: Progress,
+    repository: Repository | None = None,
     before: RunRecord | None = None,
 ) -> None:
     """Fill the cells of ``plan`` that ``before`` does not hold, and record each in ``ledger``.
 
     ``gallery`` must know the plan's scenarios, ``controls`` and ``features``, which is needed where a case requires
-    any.  The runtime is prepared here and left open.
+    any.  The runtime is prepared here and left open, as is ``repository``, whose address the gallery's ``port`` is.
     """
-    filling = _Filling(reactor, plan, gallery, controls, features, runtime, ledger, settings, progress)
+    filling = _Filling(reactor, plan, gallery, controls, features, runtime, ledger, settings, progress, repository)
     await filling.run(before)

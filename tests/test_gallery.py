@@ -5,12 +5,15 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.x509 import ocsp
 
 from lab.clients.controls import SCENARIO as CONTROLS
 from lab.clients.features import SCENARIO as FEATURES
 from lab.corpus import Corpus
 from lab.gallery import Gallery
+from lab.model.result import Witness
 from lab.model.scenario import Scenario
 from lab.pki.keys import KeyRing
 
@@ -148,3 +151,65 @@ def test_the_record_has_both_sides(meters):
     assert [one.name for one in record.device.anchors] == ["root"]
     assert record.path == ("meter", "root")
     assert gallery.record(cases["plain+hub@now"]).device is None
+
+
+STAPLED = """
+schema  = 1
+slug    = "stapled"
+title   = "A staple, and an address"
+date    = 2023-03-01
+summary = "Told by the case's clock."
+server  = { host = "shop.example" }
+times   = { before = 2023-03-01T00:00:00Z, after = 2023-04-01T00:00:00Z }
+stores  = { root = ["root"] }
+[entities]
+root = { cn = "Root" }
+site = { dns = ["shop.example"] }
+[certificates]
+root = { subject = "root", issuer = "root" }
+site = { subject = "site", issuer = "root", ocsp = true, revoked = 2023-03-15T00:00:00Z }
+[chains]
+staple = { send = ["site"], at = ["before", "after"], staple = true }
+plain  = { send = ["site"], at = ["before", "after"] }
+"""
+
+
+@pytest.fixture
+def stapled(tmp_path):
+    """Return a gallery of a scenario whose site is revoked between its two moments, and its cases by name."""
+    scenario = Scenario.model_validate(tomllib.loads(STAPLED))
+    gallery = Gallery({"stapled": scenario}, KeyRing(tmp_path / "keys"), port="http://192.0.2.1:8")
+    return gallery, {case.base: case for case in scenario.cases()}
+
+
+def test_a_staple_goes_by_the_time_of_its_case(stapled):
+    """The response that is served says what is true at that moment, and the evidence names it."""
+    gallery, cases = stapled
+    before, after = cases["staple+root@before"], cases["staple+root@after"]
+    responses = [ocsp.load_der_ocsp_response(gallery.exhibit(case).staple) for case in (before, after)]
+    assert [one.certificate_status.name for one in responses] == ["GOOD", "REVOKED"]
+    assert responses[1].this_update_utc < after.at < responses[1].next_update_utc
+    assert gallery.record(after).staple.startswith("revoked, ")
+    assert gallery.exhibit(cases["plain+root@after"]).staple == b""
+
+
+def test_no_moment_shares_its_certificates_with_another(stapled):
+    """Where certificates name the HTTP port, serial number and address are of one moment only, in all of its cases."""
+    gallery, cases = stapled
+    shown = {name: x509.load_der_x509_certificate(gallery.exhibit(case).chain[0]) for name, case in cases.items()}
+    assert shown["staple+root@after"] == shown["plain+root@after"]
+    one, other = shown["plain+root@before"], shown["plain+root@after"]
+    assert one.serial_number != other.serial_number
+    access = other.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    assert access[0].access_location.value == "http://192.0.2.1:8/20230401T000000Z/ocsp/stapled/site"
+    assert gallery.record(cases["plain+root@after"]).chain[0].serial == f"{other.serial_number:x}"
+
+
+def test_who_was_not_told_is_free(stapled):
+    """A revocation binds the client that was told of it; of any other nothing is expected."""
+    gallery, cases = stapled
+    case = cases["plain+root@after"]
+    assert str(gallery.expected(case)) == "reject:revoked"
+    assert gallery.owed(case, Witness()).expect == "either"
+    assert str(gallery.owed(case, Witness(asked=("ocsp site: revoked",)))) == "reject:revoked"
+    assert str(gallery.owed(cases["plain+root@before"], Witness())) == "accept"

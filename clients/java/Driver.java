@@ -8,8 +8,8 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.security.Security;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,6 +21,9 @@ public final class Driver {
     private static final int LINE_MAX = 4 << 20;
     private static final long DIAL_PATIENCE = 60_000; // milliseconds: a lab that is being started
     private static final long REDIAL_PATIENCE = 5_000; // a lab that hung up may want us again, or be over
+
+    /** Where Java's defaults are left, as the column's name says. */
+    private static final List<String> OPTIONS = new ArrayList<>();
 
     private Driver() {
     }
@@ -35,9 +38,9 @@ public final class Driver {
         hello.put("v", 1L);
         hello.put("client", "java");
         hello.put("version", System.getProperty("java.version"));
-        hello.put("clock", Probe.sunX509 ? "faketime" : "native");
+        hello.put("clock", Probe.sunX509 || Probe.checksRevocation ? "faketime" : "native");
         hello.put("can", can);
-        hello.put("options", Probe.sunX509 ? Collections.singletonList("sunx509") : new ArrayList<>());
+        hello.put("options", OPTIONS);
         if (column != null) {
             hello.put("column", column);
             hello.put("token", token);
@@ -151,6 +154,27 @@ public final class Driver {
         return 2;
     }
 
+    /** Leaves one of Java's defaults; false where there is no such option. */
+    private static boolean option(String name) {
+        switch (name) {
+            case "sunx509":
+                Probe.sunX509 = true;
+                break;
+            case "check-revocation":
+                Probe.checksRevocation = true;
+                break;
+            case "aia":
+                System.setProperty("com.sun.security.enableAIAcaIssuers", "true");
+                // Since January 2026 an address is asked only where this, too, allows it.
+                Security.setProperty("com.sun.security.allowedAIALocations", "any");
+                break;
+            default:
+                return false;
+        }
+        OPTIONS.add(name);
+        return true;
+    }
+
     private static int run(String[] arguments) throws Exception {
         Map<String, String> given = new HashMap<>();
         for (int i = 0; i < arguments.length; i += 2) {
@@ -158,10 +182,9 @@ public final class Driver {
                 return usage(arguments[i] + ": needs a value, or is not known");
             }
             if (arguments[i].equals("--option")) {
-                if (!arguments[i + 1].equals("sunx509")) {
+                if (!option(arguments[i + 1])) {
                     return usage("unknown option: " + arguments[i + 1]);
                 }
-                Probe.sunX509 = true;
                 continue;
             }
             if (!arguments[i].matches("--(dial|token|column)")) {

@@ -8,12 +8,16 @@ import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.security.cert.CertPathValidator;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.PKIXBuilderParameters;
+import java.security.cert.PKIXRevocationChecker;
+import java.security.cert.PKIXRevocationChecker.Option;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509Certificate;
 import java.util.Date;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -24,12 +28,17 @@ import javax.net.ssl.CertPathTrustManagerParameters;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
+import javax.net.ssl.X509ExtendedTrustManager;
 
 /** One connection, with a context of its own; its report. */
 final class Probe {
     /** Whether the older trust manager, SunX509, verifies instead of PKIX. */
     static boolean sunX509;
+
+    /** Whether PKIX asks about revocation, and goes on where it gets no answer. */
+    static boolean checksRevocation;
 
     private static final int BODY_MAX = 1 << 20;
     private static final int HEAD_MAX = 16384;
@@ -125,7 +134,29 @@ final class Probe {
         report.put("clock", pkix.getDate().getTime() / 1000);
         TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
         factory.init(new CertPathTrustManagerParameters(pkix));
-        return with(factory, request);
+        if (checksRevocation) {
+            return with(request, new SoftFail(manager(factory),
+                    strict(pkix, EnumSet.noneOf(Option.class)), strict(pkix, EnumSet.of(Option.ONLY_END_ENTITY))));
+        }
+        return with(request, factory.getTrustManagers());
+    }
+
+    /** PKIX with its own revocation checker. */
+    private static X509ExtendedTrustManager strict(PKIXBuilderParameters plain, Set<Option> options)
+            throws GeneralSecurityException {
+        PKIXBuilderParameters pkix = (PKIXBuilderParameters) plain.clone();
+        PKIXRevocationChecker checker =
+                (PKIXRevocationChecker) CertPathValidator.getInstance("PKIX").getRevocationChecker();
+        checker.setOptions(options);
+        pkix.addCertPathChecker(checker);
+        pkix.setRevocationEnabled(true);
+        TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
+        factory.init(new CertPathTrustManagerParameters(pkix));
+        return manager(factory);
+    }
+
+    private static X509ExtendedTrustManager manager(TrustManagerFactory factory) {
+        return (X509ExtendedTrustManager) factory.getTrustManagers()[0];
     }
 
     /** SunX509 takes a key store and goes by the system's clock, which is frozen for it. */
@@ -137,12 +168,12 @@ final class Probe {
         report.put("clock", System.currentTimeMillis() / 1000);
         TrustManagerFactory factory = TrustManagerFactory.getInstance("SunX509");
         factory.init(store);
-        return with(factory, request);
+        return with(request, factory.getTrustManagers());
     }
 
-    private static SSLContext with(TrustManagerFactory factory, Request request) throws GeneralSecurityException {
+    private static SSLContext with(Request request, TrustManager... managers) throws GeneralSecurityException {
         SSLContext context = SSLContext.getInstance("TLS");
-        context.init(Own.keyManagers(request), factory.getTrustManagers(), null);
+        context.init(Own.keyManagers(request), managers, null);
         return context;
     }
 

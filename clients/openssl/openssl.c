@@ -2,6 +2,7 @@
  * option names it.  Written for 1.0.0 and later; what a version lacks is left out by #if, never imitated. */
 #include "kit.h"
 #include "reasons.h"
+#include "staple.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -244,6 +245,8 @@ static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct k
 		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
 #endif
 	SSL_CTX_set1_param(ctx, param);
+	if (kit_option(probe, "status-request"))
+		ask_for_staple(ctx, param, report);
 	X509_VERIFY_PARAM_free(param);
 	if (load_anchors(ctx, probe, report) &&
 	    (probe->client_chain == NULL || load_client_certificate(ctx, probe, report)))
@@ -270,6 +273,9 @@ int main(int argc, char **argv)
 #endif
 #ifdef X509_V_FLAG_PARTIAL_CHAIN
 		"partial-chain",
+#endif
+#if OPENSSL_VERSION_NUMBER >= 0x10100000L
+		"status-request",
 #endif
 		NULL,
 	};

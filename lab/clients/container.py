@@ -57,11 +57,11 @@ class _Attached(Protocol):
 
     transport: Any = None  # zope's interfaces mean nothing to a type checker
 
-    def __init__(self, reactor: Any, lab_address: str, end: Callable[[], str]) -> None:
+    def __init__(self, reactor: Any, lab_address: str, address: str, end: Callable[[], str]) -> None:
         self._reactor = reactor
         self._end = end
         self._buffer = bytearray()
-        self.session = Session(reactor, self, lab_address=lab_address)
+        self.session = Session(reactor, self, lab_address, address)
 
     def write(self, data: bytes) -> None:
         """Send bytes to the container's stdin."""
@@ -115,10 +115,15 @@ class ContainerRuntime:
         """The gateway of the private network."""
         return self._gateway
 
-    async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
-        """Clear away what a killed lab left, make the network, and build the images that are not there."""
+    async def reached_at(self) -> str:
+        """Make the private network where it is not there, and return its gateway's address; raise EngineError."""
         if self._network is None:
             await self._in_thread(self._open_network)
+        return self._gateway
+
+    async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
+        """Clear away what a killed lab left, make the network, and build the images that are not there."""
+        await self.reached_at()
         built = await in_parallel(self._reactor, self._image, clients, build_key)
         self._images = {name: one for name, one in built.items() if isinstance(one, str)}
         return {name: Ready(one.rpartition(":")[2]) if isinstance(one, str) else one for name, one in built.items()}
@@ -216,10 +221,10 @@ class ContainerRuntime:
         self._count += 1
         name = f"tlslab-{self._run}-{re.sub(r'[^A-Za-z0-9_.-]', '-', client.name)}-{self._count}"
         try:
-            container, attached = await self._in_thread(self._launch, client, image, name)
+            container, attached, address = await self._in_thread(self._launch, client, image, name)
         except (DockerException, OSError) as error:
             raise ClientError(client.name, f"its container does not start: {error}") from error
-        protocol = _Attached(self._reactor, self._gateway, lambda: _remove(container))
+        protocol = _Attached(self._reactor, self._gateway, address, lambda: _remove(container))
         session = protocol.session
         self._sessions.add(session)
         session.gone.addCallback(lambda _none: self._sessions.discard(session))
@@ -229,7 +234,7 @@ class ContainerRuntime:
         attached.close()
         return session
 
-    def _launch(self, client: Client, image: str, name: str) -> tuple[Any, socket.socket]:
+    def _launch(self, client: Client, image: str, name: str) -> tuple[Any, socket.socket, str]:
         limits = client.home.manifest.build
         container = self._engine.containers.create(
             image,
@@ -256,11 +261,13 @@ class ContainerRuntime:
             stream = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             attached = getattr(stream, "_sock", stream)
             container.start()
+            container.reload()
+            networks = container.attrs["NetworkSettings"]["Networks"]
         except BaseException:
             with suppress(DockerException):
                 container.remove(force=True)
             raise
-        return container, attached
+        return container, attached, networks[self._network.name]["IPAddress"]
 
     async def close(self) -> None:
         """Remove every container of ours and the network, and wait until they are gone."""

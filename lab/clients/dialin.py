@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class _Dialogue(Protocol):
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         self.transport.setTcpNoDelay(True)
-        self.session = Session(self._reactor, self, lab_address=self.transport.getHost().host)
+        self.session = Session(self._reactor, self, self.transport.getHost().host, self.transport.getPeer().host)
         self.factory.arrived(self)
 
     def write(self, data: bytes) -> None:
@@ -138,6 +139,11 @@ class DialInRuntime:
     def port(self) -> int:
         """The port that is listened on, once ``prepare`` is done."""
         return int(self._port.getHost().port)
+
+    async def reached_at(self) -> str:
+        """Return where clients reach the lab: the address that is listened on, or where that is any, this host's."""
+        host = self._address[0]
+        return socket.gethostbyname(socket.gethostname()) if host in {"", "0.0.0.0", "::"} else host  # noqa: S104
 
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Open the door; nothing is built here."""

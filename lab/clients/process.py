@@ -96,6 +96,10 @@ class ProcessRuntime:
         self._programs: dict[str, Path] = {}
         self._started = 0
 
+    async def reached_at(self) -> str:
+        """Return the address on which lanes listen: loopback."""
+        return self.interface
+
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Build natively what is not built, in parallel; clear away what a killed lab left running."""
         sweep()

@@ -37,6 +37,9 @@ class Runtime(Protocol):
     def interface(self) -> str:
         """The numeric address on which lanes listen, as clients reach it."""
 
+    async def reached_at(self) -> str:
+        """Return the numeric address at which clients reach the lab, known before anything is built."""
+
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Build what is not built; return each column's state by name."""
 

@@ -47,10 +47,12 @@ class Session:
 
     A runtime feeds it with ``received``, ``received_stderr`` and, once, ``lost``.  ``gone`` is a Deferred that fires
     with None when nothing of the client is left.  ``lab_address`` is the numeric address at which this client reaches
-    the lab.
+    the lab, ``address`` the one that the lab sees it come from.
     """
 
-    def __init__(self, reactor: Any, transport: Transport, lab_address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, reactor: Any, transport: Transport, lab_address: str = "127.0.0.1", address: str = "127.0.0.1"
+    ) -> None:
         self._reactor = reactor
         self._transport = transport
         self._dialogue = Dialogue()
@@ -61,6 +63,7 @@ class Session:
         self._end: SessionEnd | None = None
         self._killed = False
         self.lab_address = lab_address
+        self.address = address
         self.hello: Hello | None = None
         self.gone: Deferred[None] = Deferred()
 

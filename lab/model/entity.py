@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, IPvAnyAddress
+from pydantic import AfterValidator, AwareDatetime, Field, IPvAnyAddress, StrictBool
 
 from lab.model.base import Model, Name
+from lab.model.revocation import CrlSays, OcspSays
 
 __all__ = ["Certificate", "Entity", "KeyType", "KeyUsage", "Moment", "NameConstraints"]
 
@@ -104,6 +105,29 @@ class Certificate(Model):
     """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
     serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
     """Serial number; random if not given."""
+    ocsp: OcspSays = False
+    """Whether it names the lab's OCSP responder, and what that says; ``true`` for the truth."""
+    crl: CrlSays = False
+    """Whether it names a CRL of its issuer at the lab's HTTP port, and what is there; ``true`` for the truth."""
+    aia: StrictBool | Name = False
+    """Whether it says where its issuer's certificate is: ``true`` for the issuer's first, or a certificate by name."""
+    must_staple: bool = False
+    """Whether it carries the TLS feature extension with status_request (RFC 7633), not critical."""
+    revoked: Moment | None = None
+    """From when on its issuer says that it is revoked."""
+    reinstated: Moment | None = None
+    """From when on its issuer says again that it is not."""
+
+    def revoked_at(self, at: datetime) -> bool:
+        """Tell whether its issuer says at a moment that it is revoked."""
+        if self.revoked is None or at < self.revoked:
+            return False
+        return self.reinstated is None or at < self.reinstated
+
+    @property
+    def points(self) -> bool:
+        """Whether it holds an address at the lab's HTTP port."""
+        return bool(self.ocsp or self.crl or self.aia)
 
     @property
     def self_issued(self) -> bool:

@@ -113,6 +113,13 @@ class Witness(Model):
     """Cipher suites offered, in the client's order."""
     certificates: tuple[str, ...] = ()
     """SHA-256 of each certificate of the Certificate message as sent; empty where none was fully sent."""
+    status_request: bool = False
+    """Whether the client asked for a stapled OCSP response (RFC 6066 section 8)."""
+    staple: str = ""
+    """SHA-256 of the OCSP response that was sent with the certificates; empty where none was."""
+    asked: tuple[str, ...] = ()
+    """What the client asked the lab's HTTP port during the probe, each with what it was told: ``ocsp site: revoked``,
+    ``crl site: good``, ``issuer of site: r3``."""
     tls: str | None = None
     """TLS version negotiated."""
     cipher: str | None = None
@@ -274,6 +281,8 @@ class ExhibitRecord(Model):
     """The remedies of this case."""
     traits: tuple[Trait, ...] = ()
     """What is particular about it."""
+    staple: str = ""
+    """What the stapled OCSP response says, and its SHA-256: ``good, 6a5f...``.  Empty where none is served."""
 
 
 class ColumnState(Model):

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from lab.model.base import Model, Name, Slug
 from lab.model.case import REVERSED, Case, Device, Expect, Expectation, Expected, Feature, Reason
 from lab.model.entity import Certificate, Entity, Moment, NameConstraints
+from lab.model.revocation import StapleSays
 from lab.model.variants import BOUNDARIES, Remedy, WireFault, boundaries, faulted, remedied
 
 __all__ = [
@@ -103,6 +104,9 @@ class Chain(Model):
     device_hints: bool = True
     """Whether the server names the CAs that it trusts for devices (RFC 8446 section 4.2.4): some clients choose a
     certificate by that, or decide to show none."""
+    staple: StapleSays = False
+    """Whether the server staples an OCSP response about the end-entity certificate for who asks for one (RFC 6066
+    section 8), and what it says; ``true`` for the truth."""
     swept: Swept | None = None
     """Set by the lab for a chain that a sweep made; never by an author."""
 
@@ -256,6 +260,15 @@ class Scenario(Model):
         """Tell whether a certificate's basicConstraints says CA."""
         said = self.certificates[certificate].ca
         return self.issues(self.certificates[certificate].subject) if said is None else said
+
+    def certificate_of(self, entity: str) -> str | None:
+        """Return the name of an entity's first certificate, None where it has none."""
+        return next((name for name, said in self.certificates.items() if said.subject == entity), None)
+
+    @property
+    def points(self) -> bool:
+        """Whether a certificate holds an address at the lab's HTTP port."""
+        return any(said.points for said in self.certificates.values())
 
     def key_owner(self, entity: str) -> str:
         """Return the entity whose key ``entity`` uses: its own name, or the one it was rebranded from."""

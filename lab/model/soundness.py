@@ -65,6 +65,7 @@ class _Checks:
     def all(self) -> Iterator[Problem]:
         yield from self.entity_references()
         yield from self.certificate_references()
+        yield from self.revocation_references()
         yield from self.chain_references()
         yield from self.store_references()
         yield from self.server_references()
@@ -101,6 +102,34 @@ class _Checks:
             if begin is not None and end is not None and end < begin:
                 found = f"it ends ({end:%Y-%m-%dT%H:%M:%SZ}) before it begins ({begin:%Y-%m-%dT%H:%M:%SZ})"
                 yield self.document.problem(("certificates", name, "until"), found)
+
+    def revocation_references(self) -> Iterator[Problem]:
+        """Yield what says something of a revocation that cannot be said."""
+        subjects = {_table(one).get("subject") for one in self.certificates.values()}
+        for name, chain in self.chains.items():
+            send = _names(_table(chain).get("send"))
+            if _table(chain).get("staple") and send and _table(self.certificates.get(send[0])).get("issuer"):
+                yield from self.issuer_known(("chains", name, "staple"), send[0], subjects)
+        for name, body in self.certificates.items():
+            certificate = _table(body)
+            if isinstance(certificate.get("aia"), str):
+                loc: tuple[str, ...] = ("certificates", name, "aia")
+                yield from self.unknown(loc, certificate["aia"], self.certificates, "certificate")
+            for field in ("ocsp", "crl", "aia"):
+                if not certificate.get(field):
+                    continue
+                yield from self.issuer_known(("certificates", name, field), name, subjects)
+            begin, end = (_moment(certificate.get(field)) for field in ("revoked", "reinstated"))
+            loc = ("certificates", name, "reinstated")
+            if end is not None and begin is None:
+                yield self.document.problem(loc, "it was never revoked", 'say since when: "revoked"')
+            elif end is not None and begin is not None and end <= begin:
+                yield self.document.problem(loc, f"not after it was revoked ({begin:%Y-%m-%dT%H:%M:%SZ})")
+
+    def issuer_known(self, loc: tuple[str | int, ...], name: str, subjects: set[Any]) -> Iterator[Problem]:
+        issuer = _table(self.certificates[name]).get("issuer")
+        if issuer in self.entities and issuer not in subjects:
+            yield self.document.problem(loc, f'its issuer "{issuer}" has no certificate', "give it one")
 
     def chain_references(self) -> Iterator[Problem]:
         for name, chain in self.chains.items():

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lab.errors import InputError, Problem
 from lab.model.scenario import Scenario
 from lab.pki import profile
+from lab.pki.addresses import NOWHERE, addresses
 from lab.pki.authorities import Pair, trustme_entities, trustme_pairs
 from lab.pki.keys import KeyRing, WantedKey, load_key
 from lab.pki.names import alternative_names, distinguished, fingerprint
@@ -49,6 +50,8 @@ class Minted:
     """Every certificate by its name in the scenario, in the scenario's order."""
     keys: Mapping[str, bytes] = field(repr=False)
     """Every entity's private key as PKCS #8 PEM."""
+    shift: timedelta = timedelta(0)
+    """By how much its dates are moved."""
 
     def key_pem(self, entity: str) -> bytes:
         """Return an entity's private key as PKCS #8 PEM."""
@@ -99,12 +102,12 @@ class Minted:
         return {fingerprint(certificate): name for name, certificate in self.certificates.items()}
 
 
-def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0)) -> Minted:
+def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0), port: str = NOWHERE) -> Minted:
     """Mint every certificate of a scenario whose names all refer to something; keys come from the ring.
 
     ``shift`` moves every date by that much.  The CAs that trustme mints keep its dates, 2000 to 3000, and so their
-    certificates stay the same bytes.  Raises InputError with every problem at once: a name too long, dates the wrong
-    way round, an unknown key usage; and as ``KeyRing`` does.
+    certificates stay the same bytes.  ``port`` is the address of the lab's HTTP port.  Raises InputError with every
+    problem at once: a name too long, dates the wrong way round, an unknown key usage; and as ``KeyRing`` does.
     """
     pairs = trustme_pairs(scenario, ring)
     ring.prepare(wanted_keys(scenario))
@@ -126,6 +129,7 @@ def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0)) 
                 is_ca=is_ca,
                 names=alternative_names(scenario.entities[said.subject]),
                 dates=((said.not_before or start) + shift, (said.not_after or end) + shift),
+                addresses=addresses(scenario.slug, name, said, port),
             )
         except (ValueError, TypeError, OverflowError) as error:
             problems.append(Problem(_file(scenario), field=f"certificates.{name}", found=str(error)))
@@ -137,7 +141,7 @@ def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0)) 
         else ring.pem(scenario.slug, owner, scenario.entities[owner].key)
         for entity in scenario.entities
     }
-    return Minted(scenario, MappingProxyType(certificates), MappingProxyType(keys))
+    return Minted(scenario, MappingProxyType(certificates), MappingProxyType(keys), shift)
 
 
 def _file(scenario: Scenario) -> str:

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from lab.errors import did_you_mean
 from lab.model.entity import Certificate, KeyUsage, NameConstraints
+from lab.pki.addresses import Addresses
 from lab.pki.keys import PrivateKey
 from lab.pki.names import subtree
 
@@ -54,10 +55,12 @@ def sign(
     is_ca: bool,
     names: x509.SubjectAlternativeName | None,
     dates: tuple[datetime, datetime],
+    addresses: Addresses = Addresses(),  # noqa: B008 - frozen
 ) -> x509.Certificate:
     """Build and sign one certificate; raise ValueError, in words for the author, where the scenario asks too much.
 
-    ``dates`` are the first and the last second of validity; ``names`` go into an end-entity certificate only.
+    ``dates`` are the first and the last second of validity; ``names`` go into an end-entity certificate only;
+    ``addresses`` are where the relying party may ask about it.
     basicConstraints that deny being a CA are there only where the author says ``ca = false``: both ways exist.
     """
     builder = (
@@ -83,6 +86,11 @@ def sign(
         builder = builder.add_extension(
             _name_constraints(said.name_constraints), critical=said.name_constraints.critical
         )
+    for extension in addresses.extensions():
+        builder = builder.add_extension(extension, critical=False)
+    if said.must_staple:
+        feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+        builder = builder.add_extension(feature, critical=False)
     return builder.sign(issuer.key, _digest(said, issuer.key))
 
 

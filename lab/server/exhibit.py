@@ -52,6 +52,13 @@ def _withhold_tickets(connection: SSL.Connection) -> None:
     connection.set_options(SSL.OP_NO_TICKET)
 
 
+def _stapled(connection: SSL.Connection, staple: bytes | None) -> bytes:
+    """Return the OCSP response for a client that asked for one, and note it in the record."""
+    staple = staple or b""
+    connection.get_app_data().stapled = hashlib.sha256(staple).hexdigest()
+    return staple
+
+
 @dataclass(frozen=True, eq=False)
 class Exhibit:
     """One served thing: two exhibits are the same only if they are one object.
@@ -62,6 +69,7 @@ class Exhibit:
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
     ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
     ``client_auth`` says how it asks for a certificate of the client, if at all.
+    ``staple`` is the OCSP response in DER that whoever asks gets with the chain; empty for none.
     """
 
     chain: tuple[bytes, ...]
@@ -75,6 +83,7 @@ class Exhibit:
     faults: tuple[Fault, ...] = ()
     seed: str = ""
     client_auth: ClientAuth | None = None
+    staple: bytes = field(default=b"", repr=False)
 
     @cached_property
     def wrong_key_pem(self) -> bytes:
@@ -128,6 +137,8 @@ class Exhibit:
         set_groups(context, self.groups)
         if self.client_auth is not None:
             ask(context, self.client_auth)
+        if self.staple:
+            context.set_ocsp_server_callback(_stapled, self.staple)
         if self.security_level is not None:
             # before the certificate: its key is judged when it is loaded
             try:

@@ -17,6 +17,7 @@ _SERVER_NAME = 0
 _SUPPORTED_GROUPS = 10
 _SUPPORTED_VERSIONS = 43
 _KEY_SHARE = 51
+_STATUS_REQUEST, _OCSP = 5, b"\1"  # RFC 6066 section 8: the type, and the one kind of status
 _MAX_RECORD = 2**14
 _MAJOR = 3  # of every version since SSL 3.0
 _HEADER = 5
@@ -43,8 +44,9 @@ class ClientHello:
     GREASE, in the client's order) or else legacy_version alone, which is then the highest one.  ``clock`` is
     gmt_unix_time, the first four bytes of the random (RFC 5246 section 7.4.1.2).  ``sslv2`` marks the old compatible
     form (RFC 5246 appendix E.2), which has neither a name nor extensions.  ``shares`` are the groups of the key shares
-    (RFC 8446 section 4.2.8), ``groups`` those that are supported (section 4.2.7), both without GREASE.  A malformed
-    message leaves the fields behind its fault empty.
+    (RFC 8446 section 4.2.8), ``groups`` those that are supported (section 4.2.7), both without GREASE.
+    ``asks_status`` tells whether it asks for a stapled OCSP response (RFC 6066 section 8).  A malformed message leaves
+    the fields behind its fault empty.
     """
 
     raw: bytes
@@ -55,6 +57,7 @@ class ClientHello:
     sslv2: bool = False
     shares: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
+    asks_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ def _parse(raw: bytes) -> ClientHello:
     ciphers: tuple[int, ...] = ()
     shares: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
+    asks_status = False
     try:
         fields.take(4)
         versions = (version_name(fields.number(2)),)
@@ -159,9 +163,10 @@ def _parse(raw: bytes) -> ClientHello:
         if (supported := extensions.get(_SUPPORTED_GROUPS)) is not None:
             groups = tuple(group for group in _pairs(_Fields(supported).vector(2)) if not _is_grease(group))
         shares = _shares(extensions.get(_KEY_SHARE))
+        asks_status = extensions.get(_STATUS_REQUEST, b"")[:1] == _OCSP
     except _Short:
         pass
-    return ClientHello(raw, name, versions, ciphers, clock, shares=shares, groups=groups)
+    return ClientHello(raw, name, versions, ciphers, clock, shares=shares, groups=groups, asks_status=asks_status)
 
 
 def _shares(extension: bytes | None) -> tuple[int, ...]:

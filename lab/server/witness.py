@@ -90,6 +90,7 @@ class Record:
         "notes",
         "peer_closed",
         "request",
+        "stapled",
         "tls",
     )
 
@@ -105,6 +106,7 @@ class Record:
         self.alert_sent: str | None = None
         self.certificate_made = False
         self.certificate_at: int | None = None
+        self.stapled = ""  # the SHA-256 of the OCSP response that goes out with the certificates
         self.answer_at: int | None = None
         self.notes: list[tuple[int, str]] = []
         self.device: Hearing | None = None
@@ -153,6 +155,8 @@ class Record:
             ciphers=hello.ciphers if hello else (),
             clock=hello.clock if hello else None,
             certificates=self.digests if self._sent(self.certificate_at) else (),
+            status_request=hello.asks_status if hello else False,
+            staple=self.stapled if self._sent(self.certificate_at) else "",
             tls=self.tls,
             cipher=self.cipher,
             alert=self.alert,

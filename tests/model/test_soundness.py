@@ -144,6 +144,41 @@ def test_a_dead_leaf_on_purpose(tmp_path: Path) -> None:
         ),
         (("host = ", "hots = "), 16, "server.hots", "no such field", 'did you mean "host"?'),
         (
+            ('issuer = "new", from = 2021', 'issuer = "new", ocsp = "goof", from = 2021'),
+            14,
+            "certificates.site.ocsp",
+            'found "goof"',
+            "'good', 'revoked', 'unknown', 'expired'",
+        ),
+        (
+            ('issuer = "new", from = 2021', 'issuer = "new", aia = "new-rot", from = 2021'),
+            14,
+            "certificates.site.aia",
+            'no certificate is called "new-rot"',
+            'did you mean "new-root"?',
+        ),
+        (
+            ('issuer = "new", from = 2021', 'issuer = "new", reinstated = 2021-09-01T00:00:00Z, from = 2021'),
+            14,
+            "certificates.site.reinstated",
+            "it was never revoked",
+            'say since when: "revoked"',
+        ),
+        (
+            ('issuer = "old" }', 'issuer = "old", revoked = 2021-09-01T00:00:00Z, reinstated = 2021-09-01T00:00:00Z }'),
+            12,
+            "certificates.cross.reinstated",
+            "not after it was revoked (2021-09-01T00:00:00Z)",
+            "",
+        ),
+        (
+            ('"old-root.until+1s"] }', '"old-root.until+1s"], staple = "revoke" }'),
+            18,
+            "chains.long.staple",
+            'found "revoke"',
+            "'good', 'revoked', 'unknown', 'expired'",
+        ),
+        (
             ("[entities]", 'slug = "small"\n[entities]'),
             5,
             "slug",
@@ -248,3 +283,15 @@ def test_a_pin_that_is_no_certificate(tmp_path: Path) -> None:
     assert problem.field == "server.pin"
     assert 'no certificate is called "sit"' in problem.found
     assert '"site"' in problem.remedy
+
+
+def test_nobody_answers_for_an_issuer_without_a_certificate(tmp_path: Path) -> None:
+    """A responder and a staple need their issuer's certificate, and say so where there is none."""
+    change = 'site = { dns = ["shop.example"] }', 'site = { dns = ["shop.example"] }\nlost = { cn = "Lost Root" }'
+    told = 'issuer = "new", from = 2021', 'issuer = "lost", ocsp = true, from = 2021'
+    stapled = '"old-root.until+1s"] }', '"old-root.until+1s"], staple = true }'
+    found = {(one.field, one.found) for one in problems_of(tmp_path, change, told, stapled)}
+    assert found >= {
+        ("certificates.site.ocsp", 'its issuer "lost" has no certificate'),
+        ("chains.long.staple", 'its issuer "lost" has no certificate'),
+    }

@@ -8,16 +8,22 @@ import json
 import os
 import re
 import socket
+import ssl
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from service_identity.cryptography import verify_certificate_hostname
 from service_identity.pyopenssl import verify_hostname
 
 OPTION = sys.argv[sys.argv.index("--option") + 1]
+FLOODING = []
 ED25519 = 1087  # OpenSSL's NID_ED25519
 CODES = {10: "expired", 9: "not-yet-valid", 18: "unknown-ca", 19: "unknown-ca", 20: "unknown-ca", 7: "bad-signature"}
 
@@ -110,7 +116,7 @@ def connect_to_anyone(probe):
         return {"outcome": "accepted", "stage": "http"}
 
 
-def misbehave(probe):
+def misbehave(probe):  # noqa: PLR0915 - a branch an option
     """Do what the option says; return whether the probe was dealt with."""
     sys.stderr.write(f"about to {OPTION}\n")
     sys.stderr.flush()
@@ -160,11 +166,34 @@ def misbehave(probe):
         attempt(lambda: [children.append(fork()) for _ in range(100_000)])
         sys.stderr.write(f"{len(children)} children\n")
         sys.exit(8)
+    elif OPTION in {"ask", "ask-too"}:
+        urlopen(issuer_address(probe), timeout=5).close()
+        return False
+    elif OPTION == "flood":
+        flood(urlsplit(issuer_address(probe)))
+        return False
     elif OPTION == "memory":
         attempt(lambda: [bytearray(1 << 20) for _ in range(4096)])
     else:
         return False
     return True
+
+
+def issuer_address(probe):
+    """Return where the server's certificate says that its issuer's certificate is."""
+    pem = ssl.get_server_certificate((probe["host"], probe["port"]), timeout=5)
+    access = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
+        x509.AuthorityInformationAccess
+    )
+    return next(one.access_location.value for one in access.value if one.access_method._name == "caIssuers")
+
+
+def flood(there):
+    """Connect as often as can be, say too much on every connection, and close none."""
+    for _ in range(64):
+        FLOODING.append(socket.create_connection((there.hostname, there.port), timeout=5))
+        with suppress(OSError):
+            FLOODING[-1].sendall(b"POST /ocsp HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + bytes(100_000))
 
 
 def attempt(deed):
