@@ -241,10 +241,10 @@ async def _exhibit(reactor: Any, files: tuple[ScenarioFile, ...], hall: _Hall) -
 
     def shown() -> Iterator[tuple[Sequence[tuple[str, Exhibit]], str, list[str]]]:
         for slug, gallery in _galleries((file.scenario for file in files), hall).items():
-            for name, cases in _served(gallery.scenarios[slug], hall).items():
+            for name, cases in _served(gallery, slug, hall).items():
                 what = f"{slug}/{name}"
                 lines = [f"{case.name}  {gallery.expected(case)}" for case in cases]
-                yield [(what, gallery.exhibit(_today(cases[0], hall)))], f"{what}  for {cases[0].host}", lines
+                yield [(what, gallery.exhibit(cases[0]))], f"{what}  for {cases[0].host}", lines
 
     await _open(reactor, hall, shown())
 
@@ -256,23 +256,24 @@ async def _alternate(reactor: Any, corpus: Corpus, cases: tuple[Case, ...], hall
         raise InputError.one(f"these cases have several host names: {', '.join(sorted(hosts))}", field="--alternate")
     scenarios = {case.scenario: corpus.scenarios[case.scenario].scenario for case in cases}
     galleries = _galleries(scenarios.values(), hall)
-    faulted = [case.with_faults(hall.wire) for case in cases]
-    exhibits = [(case.id, galleries[case.scenario].exhibit(_today(case, hall))) for case in faulted]
+    faulted = [_at_hand(case, galleries[case.scenario], hall) for case in cases]
+    exhibits = [(case.id, galleries[case.scenario].exhibit(case)) for case in faulted]
     lines = [f"{case.id}  {galleries[case.scenario].expected(case)}" for case in faulted]
     await _open(reactor, hall, [(exhibits, f"in turn, one a connection, for {cases[0].host}", lines)])
 
 
-def _today(case: Case, hall: _Hall) -> Case:
-    """Return a case with the server's own clock set to now, where its certificates were shifted to now."""
-    return case if hall.shift is None else case.model_copy(update={"at": datetime.now(UTC)})
+def _at_hand(case: Case, gallery: Gallery, hall: _Hall) -> Case:
+    """Return a case as it is served: with the faults of all, and at the time to which its certificates are moved."""
+    return case.with_faults(hall.wire).model_copy(update={"at": case.at + gallery.minted(case.scenario).shift})
 
 
-def _served(scenario: Scenario, hall: _Hall) -> dict[str, list[Case]]:
+def _served(gallery: Gallery, slug: str, hall: _Hall) -> dict[str, list[Case]]:
     """Return the cases by what is shown in them, those of the time that is now, or all: ``long``, ``long~reset``."""
+    scenario = gallery.scenarios[slug]
     cases: dict[str, list[Case]] = {}
     for case in scenario.cases():
         if hall.shift in {None, case.time}:
-            one = case.with_faults(hall.wire)
+            one = _at_hand(case, gallery, hall)
             other = f",{case.remedy}" if case.remedy and case.send != scenario.chains[case.chain].send else ""
             cases.setdefault(f"{case.chain}{other}" + (f"~{one.fault}" if one.fault else ""), []).append(one)
     if not cases:

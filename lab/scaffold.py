@@ -16,7 +16,12 @@ KINDS = ("c", "command", "python", "node")
 """What a new client can begin as."""
 
 _SOURCES: Mapping[str, Mapping[str, str]] = {
-    "c": {"openssl/openssl.c": "driver.c", "openssl/reasons.h": "reasons.h"},
+    "c": {
+        "openssl/openssl.c": "driver.c",
+        "openssl/reasons.h": "reasons.h",
+        "openssl/staple.c": "staple.c",
+        "openssl/staple.h": "staple.h",
+    },
     "command": {},
     "python": {"python/driver.py": "driver.py"},
     "node": {"node/driver.js": "driver.js", "node/reasons.js": "reasons.js"},

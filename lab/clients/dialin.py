@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from lab.clients.runtime import Ready, Unready
 from lab.clients.session import Session, SessionEnd
 from lab.corpus import Client
-from lab.errors import ClientError
+from lab.errors import ClientError, EngineError
 
 __all__ = ["DialInRuntime"]
 
@@ -143,7 +143,12 @@ class DialInRuntime:
     async def reached_at(self) -> str:
         """Return where clients reach the lab: the address that is listened on, or where that is any, this host's."""
         host = self._address[0]
-        return socket.gethostbyname(socket.gethostname()) if host in {"", "0.0.0.0", "::"} else host  # noqa: S104
+        if host not in {"", "0.0.0.0", "::"}:  # noqa: S104 - looked for, not listened on
+            return host
+        try:
+            return socket.gethostbyname(socket.gethostname())
+        except OSError as error:
+            raise EngineError(f"this machine's name has no address that clients could be told: {error}") from error
 
     async def prepare(self, clients: Sequence[Client]) -> dict[str, Ready | Unready]:
         """Open the door; nothing is built here."""

@@ -150,8 +150,7 @@ class Repository(Resource):
 
     def close(self) -> Deferred[None]:
         """Stop listening and drop what is open; fires when the port is free."""
-        for one in tuple(self._door.protocols) if self._door is not None else ():
-            one.transport.abortConnection()
+        self._drop()
         listening, self._listening = self._listening, None
         return maybeDeferred(listening.stopListening) if listening is not None else maybeDeferred(lambda: None)
 
@@ -163,9 +162,18 @@ class Repository(Resource):
 
         def end() -> None:
             del self._turns[peer]
+            self._drop(peer)
             lock.release()
 
         return end
+
+    def _drop(self, peer: str | None = None) -> None:
+        """Drop the connections of one address, or all: what is left of a probe is in nobody's way."""
+        if self._listening is not None:
+            self._listening.doRead()  # what the kernel has connected already
+        for one in tuple(self._door.protocols) if self._door is not None else ():
+            if peer is None or one.getPeer().host == peer:
+                one.transport.abortConnection()
 
     def render(self, request: Any) -> bytes | int:
         """Answer whoever asks; who has no turn gets 503."""

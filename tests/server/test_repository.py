@@ -68,7 +68,8 @@ def port(running_reactor, in_reactor, ring, logged_failures):
 
     def begin(chain="good", peer=ME):
         turn = Turn(cases[chain], world)
-        return turn, in_reactor(repository.begin, peer, turn)
+        end = in_reactor(repository.begin, peer, turn)
+        return turn, lambda: in_reactor(end)
 
     yield SimpleNamespace(repository=repository, world=world, begin=begin)
     in_reactor(repository.close)
@@ -250,8 +251,8 @@ def test_clients_of_one_address_take_turns(port, in_reactor):
 
     waiting = in_reactor(lambda: [ensureDeferred(wait())])[0]
     assert began == ["waits"]
-    in_reactor(end)
-    in_reactor(lambda: waiting)()
+    end()
+    in_reactor(in_reactor(lambda: waiting))
     assert began == ["waits", "began"]
 
 
@@ -328,6 +329,20 @@ def test_who_is_slow_takes_nobody_elses_place(port):
         for raw in sockets:
             with suppress(ConnectionError):
                 assert raw.recv(1) == b""
+
+
+def test_a_turn_leaves_no_connection(port):
+    """What a client left open ends with its turn, so that the next one at its address finds every place free."""
+    _, end = port.begin()
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_connection((ME, port.repository.port), 20)) for _ in range(4)]
+        end()
+        for raw in sockets:
+            with suppress(ConnectionError):
+                assert raw.recv(1) == b""
+        _, end = port.begin()
+        assert get(where(port, "good", "issuer"))[0] == 200
+        end()
 
 
 def test_nothing_is_left_of_it(port, in_reactor):

@@ -189,11 +189,12 @@ def issuer_address(probe):
 
 
 def flood(there):
-    """Connect as often as can be, say too much on every connection, and close none."""
-    for _ in range(64):
+    """Connect as often as can be, say too much on every other connection and too little on the rest, close none."""
+    endless = b"POST /ocsp HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + bytes(100_000)
+    for said in [endless, b"GET / HT"] * 32:
         FLOODING.append(socket.create_connection((there.hostname, there.port), timeout=5))
         with suppress(OSError):
-            FLOODING[-1].sendall(b"POST /ocsp HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n" + bytes(100_000))
+            FLOODING[-1].sendall(said)
 
 
 def attempt(deed):
