@@ -91,10 +91,12 @@ def hang_up(host, port):
     """
     for entry in os.listdir("/proc/self/fd"):
         try:
+            if not os.readlink("/proc/self/fd/" + entry).startswith("socket:"):
+                continue
             with socket.socket(fileno=os.dup(int(entry))) as one:
                 if one.getpeername()[:2] == (host, port):
                     one.shutdown(socket.SHUT_RDWR)
-        except OSError:  # no socket, or none that is connected
+        except OSError:  # gone already, or a socket that is not connected
             continue
 
 
@@ -145,7 +147,7 @@ class Driver:
         except exceptions.AwsCrtError as error:
             end = time.monotonic() + (PATIENCE if error.name == NEGOTIATION else 0)
             while not self.log.reason() and time.monotonic() < end:
-                time.sleep(PAUSE)
+                select.select([], [], [], PAUSE)  # time.sleep() can fail where the clock stands still
             return judge(stage, self.log.reason()) if self.log.reason() else failed(stage, error.name, str(error))
         finally:
             if connection is not None:
