@@ -19,7 +19,7 @@ USES_DOCKER = [ $(RUNTIME) = docker ] || { [ $(RUNTIME) = auto ] && docker info 
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || \
 	echo env COMPOSE_DOCKER_CLI_BUILD=0 DOCKER_BUILDKIT=0 docker-compose)
 
-.PHONY: help setup matrix fleet compose test lint format docs bench clean
+.PHONY: help setup matrix fleet compose test lint format docs bench soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -64,8 +64,13 @@ docs: setup ## the manual, in docs/_build
 	@tools/need graphviz
 	@$(BIN)/sphinx-build -q -W -n --keep-going docs docs/_build
 
-bench: setup ## what the lab itself costs beside the handshake
+bench: setup ## what the lab itself costs beside the handshake, as cases grow, and as containers
 	@$(BIN)/python bench/bench.py
+	@$(BIN)/python bench/scale.py
+	@if ls $(RESULTS)/*/ledger.jsonl >/dev/null 2>&1; then $(BIN)/python bench/columns.py --results $(RESULTS); fi
+
+soak: setup ## every case with a fault, three rounds of all kinds, in one lab: nothing leaks, no other cell changes
+	@$(BIN)/python bench/soak.py $(SCENARIO)
 
 clean: ## what was built here; .venv, results/ and a running engine stay
 	@for folder in clients/*/; do if [ -f $$folder/Makefile ]; then make -C $$folder clean >/dev/null 2>&1 || true; fi; done

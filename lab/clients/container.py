@@ -221,20 +221,21 @@ class ContainerRuntime:
         self._count += 1
         name = f"tlslab-{self._run}-{re.sub(r'[^A-Za-z0-9_.-]', '-', client.name)}-{self._count}"
         try:
-            container, attached, address = await self._in_thread(self._launch, client, image, name)
+            container, stream, address = await self._in_thread(self._launch, client, image, name)
         except (DockerException, OSError) as error:
             raise ClientError(client.name, f"its container does not start: {error}") from error
         protocol = _Attached(self._reactor, self._gateway, address, lambda: _remove(container))
         session = protocol.session
         self._sessions.add(session)
         session.gone.addCallback(lambda _none: self._sessions.discard(session))
-        # The reactor duplicates the descriptor; ours is closed.
+        # The reactor duplicates the descriptor; ours is closed: the socket, and the stream that holds it open.
         factory = _Once(protocol)
-        self._reactor.adoptStreamConnection(attached.fileno(), socket.AF_UNIX, factory)
-        attached.close()
+        self._reactor.adoptStreamConnection(stream.fileno(), socket.AF_UNIX, factory)
+        getattr(stream, "_sock", stream).close()
+        stream.close()
         return session
 
-    def _launch(self, client: Client, image: str, name: str) -> tuple[Any, socket.socket, str]:
+    def _launch(self, client: Client, image: str, name: str) -> tuple[Any, Any, str]:
         limits = client.home.manifest.build
         container = self._engine.containers.create(
             image,
@@ -259,7 +260,6 @@ class ContainerRuntime:
         try:
             # Attached before it starts, so that no byte is missed.
             stream = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-            attached = getattr(stream, "_sock", stream)
             container.start()
             container.reload()
             networks = container.attrs["NetworkSettings"]["Networks"]
@@ -267,7 +267,7 @@ class ContainerRuntime:
             with suppress(DockerException):
                 container.remove(force=True)
             raise
-        return container, attached, networks[self._network.name]["IPAddress"]
+        return container, stream, networks[self._network.name]["IPAddress"]
 
     async def close(self) -> None:
         """Remove every container of ours and the network, and wait until they are gone."""

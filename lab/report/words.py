@@ -104,18 +104,21 @@ def printable(text: str, *, lines: bool = False) -> str:
     Control, format, private and unassigned characters become U+FFFD.  White space becomes single spaces, unless
     ``lines`` keeps line feeds and tabs.
     """
-    if text.isascii() and text.isprintable():  # nearly every text, and there are millions
+    if text.isascii() and text.isprintable():  # nearly every text
         return text if lines else " ".join(text.split())
-    if lines:
-        return "".join(char if char in "\n\t" else _shown(char) for char in text.replace("\r\n", "\n"))
-    return "".join(_shown(char) for char in " ".join(text.split()))
+    return (text.replace("\r\n", "\n") if lines else " ".join(text.split())).translate(_FIT)
 
 
-def _shown(char: str) -> str:
-    return "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _UNFIT else char
+class _Fit(dict[int, int]):
+    """What to show for a character, by code points; found once, as a report has millions."""
+
+    def __missing__(self, code: int) -> int:
+        self[code] = 0xFFFD if unicodedata.category(chr(code)) in _UNFIT else code
+        return self[code]
 
 
 _UNFIT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_FIT = _Fit({ord(char): ord(char) for char in "\n\t"})
 
 
 def duration(seconds: float) -> str:

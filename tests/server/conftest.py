@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -157,11 +158,37 @@ def get(port: int, setup: Callable[[SSL.Context], None] = lambda _: None, **vers
 
 
 def verified(port: int, root_pem: bytes, name: str = HOST) -> bytes:
-    """Make one whole probe with Python's own ssl, verification on, and return what was answered."""
-    context = ssl.create_default_context(cadata=root_pem.decode())
-    with connect(port) as raw, context.wrap_socket(raw, server_hostname=name) as wrapped:
-        wrapped.sendall(REQUEST)
-        return read_all(wrapped.recv)
+    """Make one whole probe with Python's own ssl, verification on, and return what was answered.
+
+    Over buffers, because an SSLSocket that meets a reset before it has begun is left to the collector.
+    """
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cadata=root_pem.decode()).wrap_bio(incoming, outgoing, server_hostname=name)
+
+    def turn(raw: socket.socket, step: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                pass
+            finally:
+                with suppress(OSError):  # a reset is met again where it is read
+                    raw.sendall(outgoing.read())
+            if piece := raw.recv(65536):
+                incoming.write(piece)
+            else:
+                incoming.write_eof()
+
+    def read(size: int) -> bytes:
+        try:
+            return bytes(turn(raw, lambda: tls.read(size)))
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b""
+
+    with connect(port) as raw:
+        turn(raw, tls.do_handshake)
+        turn(raw, lambda: tls.write(REQUEST))
+        return read_all(read)
 
 
 def hello_bytes(versions: tuple[int, ...] = (), name: str = HOST, clock: int = 0x11223344) -> bytes:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
+import select
 import socket
 import ssl
 import struct
 import subprocess
 
+import pytest
+
 from lab.server.chaos.stage import staged
-from lab.server.faults import read_faults
+from lab.server.faults import CATALOGUE, read_faults
 from lab.server.hello import read_server_hello
 
 
@@ -47,13 +51,30 @@ def messages_of(content):
     return found
 
 
-def seen(lane, shown, wire):
-    """Return what a plain socket reads of an exhibit, and its witness."""
+def seen(lane, shown, wire, hello=b""):
+    """Return what a plain socket reads of an exhibit after a hello, and its witness."""
     lane.show(shown)
     with wire.connect(lane.port) as raw:
-        raw.sendall(wire.records(wire.hello()))
+        raw.sendall(hello or wire.records(wire.hello()))
         found = records_of(raw)
     return found, lane.settled()
+
+
+def modern_hello():
+    """Return the record of a ClientHello as OpenSSL writes it, which offers TLS 1.3."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="shop.example")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read()
+
+
+def first_record(raw):
+    """Read one whole record off a socket."""
+    held = b""
+    while len(held) < 5 or len(held) < 5 + int.from_bytes(held[3:5], "big"):
+        held += raw.recv(5 - len(held) if len(held) < 5 else 5 + int.from_bytes(held[3:5], "big") - len(held))
+    return held
 
 
 def test_one_byte_a_record_is_seen_on_the_wire(lane, exhibit, wire):
@@ -120,17 +141,23 @@ def test_warnings_are_seen_before_the_hello(lane, exhibit, wire):
     assert found[3][0] == 22
 
 
+def until_reset(raw):
+    """Return what comes, and how it ended: by a reset, or in order."""
+    received = b""
+    try:
+        while piece := raw.recv(65536):
+            received += piece
+    except ConnectionResetError:
+        return received, "by a reset"
+    return received, "in order"
+
+
 def test_a_reset_is_a_reset(lane, exhibit, wire):
     """The client meets ECONNRESET, not an orderly end, and before it exactly the bytes that were counted."""
     lane.show(with_faults(exhibit, "reset-inside-certificate"))
     with wire.connect(lane.port) as raw:
         raw.sendall(wire.records(wire.hello()))
-        received, ended = b"", "in order"
-        try:
-            while piece := raw.recv(65536):
-                received += piece
-        except ConnectionResetError:
-            ended = "by a reset"
+        received, ended = until_reset(raw)
     assert ended == "by a reset"
     assert lane.settled().bytes_out == len(received)
 
@@ -190,6 +217,135 @@ def test_openssl_of_the_system_sees_the_faults_by_itself(lane, exhibit):
     )
     assert headers.count("00 01") > 500
     lane.settled()
+
+
+@pytest.mark.parametrize("name", ["delay-accept", "delay-hello"])
+def test_a_delay_is_silence_before_the_hello(lane, exhibit, wire, name):
+    """Nothing comes for as long as was said, and then the ServerHello, untouched."""
+    lane.show(with_faults(exhibit, f"{name}=300"))
+    with wire.connect(lane.port) as raw:
+        raw.sendall(wire.records(wire.hello()))
+        assert select.select([raw], [], [], 0.2)[0] == []
+        assert messages_of(first_record(raw)[5:])[0][0] == 2
+    lane.settled()
+
+
+def test_a_delay_is_silence_before_the_certificate(lane, exhibit, wire):
+    """The ServerHello comes alone; for as long as was said there is nothing behind it."""
+    lane.show(with_faults(dataclasses.replace(exhibit, max_tls="1.2"), "delay-certificate=300"))
+    with wire.connect(lane.port) as raw:
+        raw.sendall(wire.records(wire.hello()))
+        assert [kind for kind, _, _ in messages_of(first_record(raw)[5:])] == [2]
+        assert select.select([raw], [], [], 0.2)[0] == []
+        assert messages_of(records_of(raw)[0][1])[0][0] == 11
+    lane.settled()
+
+
+def test_a_stall_is_a_hello_and_silence(lane, exhibit, wire):
+    """The ServerHello comes, and neither another byte nor an end."""
+    lane.show(with_faults(exhibit, "stall-after-server-hello"))
+    with wire.connect(lane.port) as raw:
+        raw.sendall(wire.records(wire.hello()))
+        assert [kind for kind, _, _ in messages_of(first_record(raw)[5:])] == [2]
+        assert select.select([raw], [], [], 0.3)[0] == []
+    lane.settled()
+
+
+RETRY = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c"  # RFC 8446 section 4.1.3
+
+
+def test_a_retry_is_asked_for_in_a_server_hello(lane, exhibit, wire):
+    """The first answer to a hello of TLS 1.3 has the random that stands for a HelloRetryRequest; without, another."""
+    randoms = []
+    for names in (("hello-retry-request",), ()):
+        lane.show(with_faults(exhibit, *names))
+        with wire.connect(lane.port) as raw:
+            raw.sendall(modern_hello())
+            randoms.append(first_record(raw)[11:43].hex())
+        lane.settled()
+    assert randoms[0] == RETRY != randoms[1]
+
+
+def test_a_chain_too_long_is_seen_on_the_wire(lane, exhibit, wire):
+    """The Certificate message is as long as was asked for, and holds the good chain first."""
+    found, _witness = seen(lane, with_faults(exhibit, "too-long-chain=40"), wire)
+    content = b"".join(content for kind, content, _ in found if kind == 22)
+    start = 4 + int.from_bytes(content[1:4], "big")
+    assert content[start] == 11
+    message = content[start + 4 : start + 4 + int.from_bytes(content[start + 1 : start + 4], "big")]
+    assert len(message) == pytest.approx(40 * 1024, rel=0.05)
+    chain = b"".join(len(one).to_bytes(3, "big") + one for one in exhibit.chain)
+    assert message[3 : 3 + len(chain)] == chain
+
+
+def test_a_flood_is_seen_before_the_hello(lane, exhibit, wire):
+    """A thousand alerts of level 1 come first."""
+    found, _witness = seen(lane, with_faults(exhibit, "warning-flood"), wire)
+    assert [(kind, content) for kind, content, _ in found[:1000]] == [(21, b"\1\x70")] * 1000
+    assert found[1000][0] == 22
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("reset-before-hello", []), ("reset-before-certificate", [2]), ("reset-after-certificate", [2, 11])],
+)
+def test_a_reset_comes_after_whole_messages(lane, exhibit, wire, name, whole):
+    """What was sent before the reset is whole messages, and not one more."""
+    lane.show(with_faults(exhibit, name))
+    received, ended = b"", "by a reset"
+    with contextlib.suppress(ConnectionResetError), wire.connect(lane.port) as raw:  # the first may come that early
+        raw.sendall(wire.records(wire.hello()))
+        received, ended = until_reset(raw)
+    assert ended == "by a reset"
+    content = b""
+    while received:
+        size = int.from_bytes(received[3:5], "big")
+        content, received = content + received[5 : 5 + size], received[5 + size :]
+    messages = messages_of(content)
+    assert [kind for kind, _, _ in messages] == whole
+    assert all(promised == there for _, promised, there in messages)
+    lane.settled()
+
+
+def test_a_mark_of_a_downgrade_is_seen_on_the_wire(lane, exhibit, wire):
+    """To a hello that offers TLS 1.3 comes a ServerHello of TLS 1.2 whose random ends with the mark."""
+    found, _witness = seen(lane, with_faults(exhibit, "downgrade-version"), wire, modern_hello())
+    settled = read_server_hello(found[0][2])
+    assert settled is not None
+    assert settled.version == "1.2"
+    assert found[0][1][30:38] == b"DOWNGRD\1"
+
+
+# By fault: the test above that looks at the wire by itself.
+LOOKS = {
+    "delay-accept": test_a_delay_is_silence_before_the_hello,
+    "delay-hello": test_a_delay_is_silence_before_the_hello,
+    "delay-certificate": test_a_delay_is_silence_before_the_certificate,
+    "one-byte-records": test_one_byte_a_record_is_seen_on_the_wire,
+    "split-record": test_each_byte_has_a_segment_of_its_own,
+    "coalesced-messages": test_several_messages_in_one_record_are_seen_on_the_wire,
+    "hello-retry-request": test_a_retry_is_asked_for_in_a_server_hello,
+    "too-long-chain": test_a_chain_too_long_is_seen_on_the_wire,
+    "no-close-notify": test_without_a_close_notify_the_last_record_is_the_answer,
+    "warning-alerts": test_warnings_are_seen_before_the_hello,
+    "warning-flood": test_a_flood_is_seen_before_the_hello,
+    "stall-after-server-hello": test_a_stall_is_a_hello_and_silence,
+    "reset-before-hello": test_a_reset_comes_after_whole_messages,
+    "reset-before-certificate": test_a_reset_comes_after_whole_messages,
+    "reset-inside-certificate": test_a_reset_is_a_reset,
+    "reset-after-certificate": test_a_reset_comes_after_whole_messages,
+    "truncated-certificate": test_half_a_certificate_is_seen_on_the_wire,
+    "garbage-after-server-hello": test_garbage_is_seen_on_the_wire_and_is_the_same_for_a_seed,
+    "oversized-record": test_a_record_beyond_all_limits_is_seen_on_the_wire,
+    "downgrade-version": test_a_mark_of_a_downgrade_is_seen_on_the_wire,
+    "downgrade-cipher": test_a_cipher_that_was_not_offered_is_seen_on_the_wire,
+}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_no_fault_goes_unseen(name):
+    """For each fault there is a test that does not take the lab's word for it; alerts have theirs in test_faults."""
+    assert name in LOOKS or name.startswith("alert-")
 
 
 def test_this_host_counts_segments():

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, Protocol
 
@@ -143,7 +143,7 @@ class Relay:
             case Record() if item.apart:
                 self._begin_apart(item)
             case Record() | Raw():
-                self._write(item.data)
+                self._write(item.data + b"".join(self._following()))
             case Note():
                 self._port.noted(self._written, item.text)
             case Sent():
@@ -161,6 +161,14 @@ class Relay:
                 self._port.end()
             case Reset():
                 self._reset(item.note, _TURNS)
+
+    def _following(self) -> Iterator[bytes]:
+        """Take what may go out in the same write, so that no client answers half a flight that TLS made as one."""
+        while self._queue and isinstance(item := self._queue[0], Record | Raw):
+            if isinstance(item, Record) and item.apart:
+                return
+            self._queue.popleft()
+            yield item.data
 
     def _write(self, data: bytes) -> None:
         self._written = self._port.write(data)

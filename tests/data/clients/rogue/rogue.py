@@ -1,6 +1,7 @@
 """A real TLS client that misbehaves as its option says, but only towards hosts below rogue.example.
 
 The four liars (skip-chain, skip-host, skip-dates, skip-key) lie to everyone: the controls are there to find them.
+system-store trusts the system's store beside the given anchors, which no control can find.
 crash-ed25519 crashes wherever it is told to trust an Ed25519 key.
 """
 
@@ -48,6 +49,8 @@ def connect(probe):
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     store = context.get_cert_store()
     trust(store, probe)
+    if OPTION == "system-store":
+        context.set_default_verify_paths()
     if OPTION == "skip-dates":
         store.set_flags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
     else:
