@@ -20,6 +20,7 @@ from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Wit
 from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.keys import KeyRing
+from lab.pki.encoding import serial_number
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
 from lab.server.chaos.stage import staged
@@ -200,7 +201,7 @@ def _records(names: Sequence[str], certificates: Sequence[x509.Certificate]) -> 
             name=name,
             subject=one.subject.rfc4514_string(),
             issuer=one.issuer.rfc4514_string(),
-            serial=f"{one.serial_number:x}",
+            serial=f"{serial_number(one):x}",
             not_before=one.not_valid_before_utc,
             not_after=one.not_valid_after_utc,
             key=_key(one),
