@@ -91,6 +91,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
+                odd=any(self.scenarios[case.scenario].certificates[name].mutations for name in case.send),
             )
             if case.wire:
                 file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"

@@ -59,7 +59,8 @@ class Exhibit:
     order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
-    ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
+    ``wrong_key_pem``.  An ``odd`` chain may hold certificates that OpenSSL cannot show: then ``refusal`` says why, and
+    tlslite-ng shows it (``lab/server/imposter.py``).  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
     """
 
     chain: tuple[bytes, ...]
@@ -70,6 +71,7 @@ class Exhibit:
     prefer: Literal["server", "client"] = "server"
     groups: str = GROUPS
     imposter: bool = False
+    odd: bool = False
     faults: tuple[Fault, ...] = ()
     seed: str = ""
 
@@ -95,12 +97,23 @@ class Exhibit:
             _ = self.wrong_key_pem
 
     @cached_property
+    def refusal(self) -> str:
+        """Why OpenSSL cannot show an odd chain, in words; empty where it can, or is to raise InputError."""
+        if not self.odd:
+            return ""
+        try:
+            _check_encoding(self.chain)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    @cached_property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each certificate as sent, lower-case hex."""
         return tuple(hashlib.sha256(der).hexdigest() for der in self.chain)
 
     def context(self) -> SSL.Context:
-        """Return the context that shows this exhibit, made at the first call.
+        """Return the context that shows this exhibit, made at the first call; without the chain if that is refused.
 
         Raise InputError where OpenSSL cannot show it: a certificate or key that it refuses or would encode
         differently, a key that does not fit the certificate, a version range that is empty.
@@ -129,7 +142,8 @@ class Exhibit:
                 context.set_cipher_list(f"DEFAULT@SECLEVEL={self.security_level}".encode())
             except SSL.Error as error:
                 raise InputError.one(f"{self.security_level}: {_words(error)}", field="security_level") from error
-        self._load(context)
+        if not self.refusal:
+            self._load(context)
         return context
 
     def _load(self, context: SSL.Context) -> None:
