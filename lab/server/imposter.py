@@ -22,6 +22,7 @@ from lab.server.witness import Record, alert_name
 with warnings.catch_warnings():
     # its package imports asyncore, which the lab does not use
     warnings.simplefilter("ignore", DeprecationWarning)
+    from tlslite.constants import ECPointFormat
     from tlslite.errors import TLSLocalAlert, TLSRemoteAlert
     from tlslite.handshakesettings import HandshakeSettings
     from tlslite.tlsconnection import TLSConnection
@@ -34,6 +35,7 @@ __all__ = ["DowngradingConnection", "ImposterConnection", "OddConnection", "conn
 _VERSIONS: dict[TlsVersion, tuple[int, int]] = {"1.0": (3, 1), "1.1": (3, 2), "1.2": (3, 3), "1.3": (3, 4)}
 _GROUPS = {0x0017, 0x0018, 0x0019, 0x001D, 0x001E}
 """secp256r1, secp384r1, secp521r1, x25519, x448: what tlslite-ng agrees on keys with (RFC 8446 section 4.2.7)."""
+_CURVES = {"X25519": "x25519", "P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1", "X448": "x448"}
 _HASHES = ["sha256", "sha384", "sha512", "sha1"]
 
 
@@ -95,6 +97,8 @@ def _settings(exhibit: Exhibit, record: Record) -> Any:
     settings.minVersion, settings.maxVersion = _VERSIONS[exhibit.min_tls], _VERSIONS[_highest(exhibit, record)]
     settings.versions = [version for version in settings.versions if version <= settings.maxVersion]
     settings.keyExchangeNames = ["ecdhe_ecdsa", "ecdhe_rsa", "dhe_rsa"]  # those in which the server signs
+    settings.eccCurves, settings.keyShares = [_CURVES[group] for group in exhibit.groups.split(":")], []
+    settings.ec_point_formats = [ECPointFormat.uncompressed]  # Mbed TLS takes the first that is named, and is refused
     settings.ecdsaSigHashes = settings.rsaSigHashes = list(_HASHES)
     settings.certificate_compression_send = []
     settings.ticket_count = 0
