@@ -19,8 +19,8 @@ from lab.model.case import Trait
 from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Witness
 from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
-from lab.pki.keys import KeyRing
 from lab.pki.encoding import serial_number
+from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
 from lab.server.chaos.stage import staged

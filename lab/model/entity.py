@@ -44,7 +44,7 @@ Mutation = Literal[
     "trailing-bytes",
     "truncated",
 ]
-"""What may be wrong with a certificate on purpose; ``lab/pki/mutations.py`` says of each what it does, and its source."""
+"""What may be wrong with a certificate on purpose; ``lab/pki/mutations.py`` says what each does, and its source."""
 
 
 def _whole_seconds_utc(moment: datetime) -> datetime:

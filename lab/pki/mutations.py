@@ -20,10 +20,11 @@ from lab.pki.unread import read
 __all__ = ["BYTES", "DRAFTS", "Draft", "mutated"]
 
 _EVIL = b"\0.evil.example"
+_NULL = b"\5\0"  # a whole value, with nothing in it
 _UNKNOWN = "1.3.6.1.4.1.32473.1"  # under the enterprise number for examples (RFC 5612)
 _HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
-    "md5": hashes.MD5,  # noqa: S303 - weak on purpose
-    "sha1": hashes.SHA1,  # noqa: S303 - weak on purpose
+    "md5": hashes.MD5,
+    "sha1": hashes.SHA1,
     "sha256": hashes.SHA256,
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
@@ -85,8 +86,10 @@ class Draft:
             tbs["validity"]["not_after"].dump(),
             tbs["subject"].dump(),
             tbs["subject_public_key_info"].dump(),
-            [Extension(one["extn_id"].dotted, one["critical"].native, one["extn_value"].contents)
-             for one in tbs["extensions"]],
+            [
+                Extension(one["extn_id"].dotted, one["critical"].native, one["extn_value"].contents)
+                for one in tbs["extensions"]
+            ],
             whole["signature_algorithm"],
         )
 
@@ -151,9 +154,7 @@ def null_in_name(draft: Draft) -> None:
         )
         names.value = _tagged(0x30, b"".join(changed))
     rdns = [[(part["type"], part["value"]) for part in rdn] for rdn in asn1.Name.load(draft.subject).chosen]
-    draft.subject = _tagged(
-        0x30, b"".join(_tagged(0x31, b"".join(_attribute(*part) for part in rdn)) for rdn in rdns)
-    )
+    draft.subject = _tagged(0x30, b"".join(_tagged(0x31, b"".join(_attribute(*part) for part in rdn)) for rdn in rdns))
 
 
 def _attribute(kind: Any, value: Any) -> bytes:
@@ -166,12 +167,12 @@ def _attribute(kind: Any, value: Any) -> bytes:
 
 def unknown_critical_extension(draft: Draft) -> None:
     """Add a critical extension that nobody knows, for which it must be rejected (RFC 5280 4.2)."""
-    draft.extensions.append(Extension(_UNKNOWN, critical=True, value=core.Null().dump()))
+    draft.extensions.append(Extension(_UNKNOWN, critical=True, value=_NULL))
 
 
 def unknown_extension(draft: Draft) -> None:
     """Add an extension that nobody knows and that is not critical, which may be ignored (RFC 5280 4.2)."""
-    draft.extensions.append(Extension(_UNKNOWN, critical=False, value=core.Null().dump()))
+    draft.extensions.append(Extension(_UNKNOWN, critical=False, value=_NULL))
 
 
 def duplicate_extension(draft: Draft) -> None:
@@ -225,7 +226,7 @@ def trailing_bytes_in_extension(draft: Draft) -> None:
     """Put bytes behind the value of an extension: its names, or else the first (X.690 8.1; RFC 5280 4.2)."""
     names = draft.find(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     for one in [names] if names is not None else draft.extensions[:1]:
-        one.value += core.Null().dump()
+        one.value += _NULL
 
 
 def bad_signature(der: bytes) -> bytes:
@@ -241,7 +242,7 @@ def long_length(der: bytes) -> bytes:
 
 def trailing_bytes(der: bytes) -> bytes:
     """Put two bytes behind the certificate, inside the entry of the Certificate message (RFC 8446 4.4.2)."""
-    return der + core.Null().dump()
+    return der + _NULL
 
 
 def truncated(der: bytes) -> bytes:

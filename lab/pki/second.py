@@ -67,10 +67,9 @@ def second_opinion(
     if not served:
         raise ValueError("a chain has at least its end-entity certificate")
     unread = next((one for one in (*served, *anchors) if isinstance(one, Unread)), None)
-    if unread is not None:
-        return SecondOpinion(None, unread.why, "encoding")
-    if not anchors:
-        return SecondOpinion(Expect.REJECT, "the trust store is empty")
+    if not anchors or unread is not None:
+        empty = SecondOpinion(Expect.REJECT, "the trust store is empty")
+        return empty if unread is None else SecondOpinion(None, unread.why, "encoding")
     try:
         subject = _subject(host)
         plain, relaxed = _verifiers(anchors, at, subject, depth=min(len(served), _MAX_DEPTH))

@@ -46,7 +46,7 @@ class Unread:
 
 
 def read(der: bytes, twin: x509.Certificate) -> x509.Certificate:
-    """Return a certificate out of its bytes; where ``cryptography`` refuses them, ``Unread`` in a certificate's place."""
+    """Return a certificate out of its bytes; where ``cryptography`` refuses them, ``Unread`` in its place."""
     with warnings.catch_warnings():
         # it warns of a serial number that is not positive
         warnings.simplefilter("ignore")

@@ -62,7 +62,8 @@ class Exhibit:
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
     ``wrong_key_pem``.  An ``odd`` chain may hold certificates that OpenSSL cannot show: then ``refusal`` says why, and
-    tlslite-ng shows it (``lab/server/imposter.py``).  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
+    tlslite-ng shows it (``lab/server/imposter.py``).  ``faults`` happen on the wire (``lab/server/chaos``); what is
+    random in them, ``seed`` decides.
     """
 
     chain: tuple[bytes, ...]

@@ -249,7 +249,7 @@ class DowngradingConnection(OddConnection):
     def _open_tls(self) -> SSL.Connection:
         hello = self.record.hello
         if hello is None or "1.3" not in hello.versions:
-            return super()._open_tls() if self._exhibit.refusal else ServerConnection._open_tls(self)
+            return super()._open_tls() if self._exhibit.refusal else super(ImposterConnection, self)._open_tls()
         settings = _settings(self._exhibit, self.record)
         settings.versions, settings.maxVersion = [_VERSIONS["1.2"]], _VERSIONS["1.3"]
         return cast("SSL.Connection", _Tls(self._exhibit, self.record, self._exhibit.key_pem, settings))

@@ -182,8 +182,7 @@ def test_only_the_named_thing(minted: Mint, name: str, which: str) -> None:
     """The issuer's signature is good (unless it is what is wrong), and no other certificate is any different."""
     try:
         world = _world(minted, **{which: {"mutations": [name]}})
-    except InputError as error:
-        assert "changes nothing" in str(error)
+    except InputError:
         assert (name, which) == ("no-basic-constraints", "site")
         return
     plain = _world(minted)
@@ -254,7 +253,8 @@ def test_nobody_falls_over_it(minted: Mint, data: st.DataObject) -> None:
     try:
         world = _world(minted, **said)
     except InputError as error:
-        assert all("mutation" in problem.found for problem in error.problems)
+        wrong = [problem.found for problem in error.problems if "changes nothing" not in problem.found]
+        assert wrong == []
         return
     root, ca, site = world.named(["root", "ca", "site"])
     with warnings.catch_warnings():
