@@ -23,6 +23,7 @@ from lab.model.revocation import said
 from lab.model.scenario import Case, Expect, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.addresses import NOWHERE
+from lab.pki.encoding import serial_number
 from lab.pki.keys import KeyRing
 from lab.pki.mint import Minted, mint, wanted_keys
 from lab.pki.reference import Opinion
@@ -131,6 +132,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
+                odd=any(self.scenarios[case.scenario].certificates[name].mutations for name in case.send),
                 client_auth=self._client_auth(case, minted),
                 staple=staple.der if staple else b"",
             )
@@ -293,7 +295,7 @@ def _records(names: Sequence[str], certificates: Sequence[x509.Certificate]) -> 
             name=name,
             subject=one.subject.rfc4514_string(),
             issuer=one.issuer.rfc4514_string(),
-            serial=f"{one.serial_number:x}",
+            serial=f"{serial_number(one):x}",
             not_before=one.not_valid_before_utc,
             not_after=one.not_valid_after_utc,
             key=_key(one),

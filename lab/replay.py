@@ -9,6 +9,7 @@ nearest end, and the reference relying party must say the same of both.
 from __future__ import annotations
 
 import hashlib
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,9 +22,10 @@ from lab.errors import InputError, did_you_mean
 from lab.expectation import opinion
 from lab.gallery import Gallery
 from lab.model.scenario import Case, Scenario
-from lab.pki.facts import facts
+from lab.pki.facts import facts, signed_by
 from lab.pki.keys import KeyRing, WantedKey, load_key
 from lab.pki.mint import Minted, mint, wanted_keys
+from lab.pki.unread import read
 
 __all__ = ["MARGIN", "Replay", "Replayer", "Unplayable", "renamed", "steady"]
 
@@ -168,20 +170,20 @@ class Replayer:
         dates = [end.isoformat() for end in _ends(made)]
         whole = repr((name, said.model_dump_json(), entities, scenario.is_ca(name), dates))
         key = load_key(fresh.keys[said.subject]).public_key()
-        issuer = load_key(fresh.keys[said.issuer]).public_key()
+
+        def load(held: bytes) -> x509.Certificate:
+            return read(ssl.PEM_cert_to_DER_cert(held.decode("ascii")), made)
 
         def check(held: bytes) -> None:
-            anchor = x509.load_pem_x509_certificate(held)
+            anchor = load(held)
             if anchor.public_key() != key or (anchor.issuer, anchor.subject) != (made.issuer, made.subject):
                 raise ValueError("it is another anchor's")
-            if said.self_issued and issuer == key:
-                anchor.verify_directly_issued_by(anchor)
+            if signed_by(made, made) and not signed_by(anchor, anchor):
+                raise ValueError("its signature is another's")
 
         want = WantedKey(scenario.slug, said.subject, scenario.entities[scenario.key_owner(said.subject)].key)
         label = f"anchor-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
-        return x509.load_pem_x509_certificate(
-            self._ring.keep(want, label, lambda: made.public_bytes(Encoding.PEM), check)
-        )
+        return load(self._ring.keep(want, label, lambda: made.public_bytes(Encoding.PEM), check))
 
     def _same_opinion(self, story: _Story, case: Case, minted: Minted, today: Case) -> None:
         before = opinion(case, story.told)

@@ -9,7 +9,6 @@ import os
 import re
 import select
 import socket
-import stat
 import sys
 import time
 from concurrent.futures import TimeoutError as Late

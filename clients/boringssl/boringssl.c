@@ -159,17 +159,19 @@ static void broken(struct kit_conn *conn, enum kit_stage stage, struct kit_repor
 
 /* A handshake that broke outside of verify(), which is what sets the clock.  What cannot be decoded never reaches it;
  * and a leaf whose key usage does not fit is refused after it, by TLS itself. */
-static void judge(struct kit_conn *conn, struct kit_report *report)
+static void judge(SSL *ssl, struct kit_conn *conn, struct kit_report *report)
 {
 	uint32_t error = ERR_peek_error();
 	int lib = ERR_GET_LIB(error), reason = ERR_GET_REASON(error);
+	bool reading = strstr(SSL_state_string_long(ssl), "read_server_certificate") != NULL;
 	char code[32];
 
 	if (lib == ERR_LIB_SSL && reason == SSL_R_KEY_USAGE_BIT_INCORRECT) {
 		cause(code);
 		kit_reject(report, KIT_HANDSHAKE, KIT_WRONG_USAGE, code, ERR_reason_error_string(error));
 	} else if (!report->has_clock && (lib == ERR_LIB_ASN1 || lib == ERR_LIB_X509 || lib == ERR_LIB_X509V3 ||
-	                                  (lib == ERR_LIB_SSL && reason == SSL_R_CANNOT_PARSE_LEAF_CERT))) {
+	                                  (lib == ERR_LIB_SSL && (reason == SSL_R_CANNOT_PARSE_LEAF_CERT ||
+	                                                          (reason == SSL_R_DECODE_ERROR && reading))))) {
 		refuse(report, KIT_HANDSHAKE);
 	} else {
 		broken(conn, KIT_HANDSHAKE, report);
@@ -220,7 +222,7 @@ static void converse(SSL *ssl, const struct kit_probe *probe, struct kit_conn *c
 	if (report->outcome == KIT_REJECTED)
 		return;
 	if (done != 1) {
-		judge(conn, report);
+		judge(ssl, conn, report);
 		return;
 	}
 	if (!kit_http(&(struct kit_stream){&tls, tls_read, tls_write}, probe, report))

@@ -271,6 +271,12 @@ void judge(const Session &session, const char *code, const char *text, bool unde
 		kit_fail(session.report, KIT_HANDSHAKE, code, text);
 }
 
+// What TLS itself says of a certificate before it is verified has no type of its own.
+bool says(const std::exception &error, const char *words)
+{
+	return std::strstr(error.what(), words) != nullptr;
+}
+
 void probe(const kit_probe *probe, kit_conn *conn, kit_report *report)
 {
 	Session session(conn, report);
@@ -286,7 +292,11 @@ void probe(const kit_probe *probe, kit_conn *conn, kit_report *report)
 	} catch (const TLS::TLS_Exception &error) {
 		const TLS::Alert alert(error.type());
 
-		judge(session, alert.type_string().c_str(), error.what(), false);
+		judge(session, alert.type_string().c_str(), error.what(), says(error, "CERTIFICATE decoding failed") ||
+		      says(error, "The leaf certificate must be v3"));
+		// a key that the policy refuses is looked at after the path
+		if (says(error, "bit RSA key, policy requires") && report->outcome != KIT_REJECTED)
+			kit_reject(report, KIT_HANDSHAKE, KIT_WEAK, alert.type_string().c_str(), error.what());
 	} catch (const std::exception &error) {
 		if (report->stage == KIT_HANDSHAKE)
 			judge(session, "", error.what(), dynamic_cast<const Decoding_Error *>(&error) != nullptr);

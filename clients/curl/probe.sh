@@ -30,6 +30,7 @@ exec "$here/command" --client curl --clock faketime --version-command 'curl --ve
     --match '^curl: .*(too small|too weak|too short|too large)=rejected:weak' \
     --match '^curl: .*(certificate revoked)=rejected:revoked' \
     --match '^curl: .*(unable to decode issuer public key|format error in certificate|invalid or inconsistent)=rejected:malformed' \
+    --match '^curl: .*(cert length mismatch|X509 V3 routines:.*:invalid certificate)=rejected:malformed' \
     --match '^curl: \(77\) .*=rejected:load' \
     --match "${alert}decrypt error .*($nl.*)*${nl}curl: .*=rejected:bad-signature" \
     --match "${alert}(bad certificate|decode error) .*($nl.*)*${nl}curl: .*(asn1|ASN1).*=rejected:malformed" \

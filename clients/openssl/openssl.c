@@ -187,6 +187,13 @@ static int tls_write(void *arg, const void *data, size_t len)
 	return sent;
 }
 
+/* A certificate that cannot be decoded, or that is followed by more: it never reaches verify(), which sets the clock. */
+static bool undecodable(unsigned long error)
+{
+	return ERR_GET_LIB(error) == ERR_LIB_ASN1 ||
+	       (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_CERT_LENGTH_MISMATCH);
+}
+
 static void converse(SSL *ssl, const struct kit_probe *probe, struct kit_conn *conn, struct kit_report *report)
 {
 	struct tls tls = {ssl, conn};
@@ -202,8 +209,7 @@ static void converse(SSL *ssl, const struct kit_probe *probe, struct kit_conn *c
 	if (report->outcome == KIT_REJECTED)
 		return;
 	if (done != 1) {
-		/* What cannot be decoded never reaches verify(), which is what sets the clock. */
-		if (ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_ASN1 && !report->has_clock)
+		if (undecodable(ERR_peek_error()) && !report->has_clock)
 			refuse(report, KIT_HANDSHAKE);
 		else
 			broken(conn, KIT_HANDSHAKE, report);

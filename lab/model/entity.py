@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, IPvAnyAddress, Strict
 from lab.model.base import Model, Name
 from lab.model.revocation import CrlSays, OcspSays
 
-__all__ = ["Certificate", "Entity", "KeyType", "KeyUsage", "Moment", "NameConstraints"]
+__all__ = ["Certificate", "Entity", "KeyType", "KeyUsage", "Moment", "Mutation", "NameConstraints"]
 
 KeyType = Literal["rsa1024", "rsa2048", "rsa3072", "rsa4096", "rsa8192", "ec256", "ec384", "ec521", "ed25519"]
 KeyUsage = Literal[
@@ -22,6 +22,30 @@ KeyUsage = Literal[
     "key_cert_sign",
     "crl_sign",
 ]
+Mutation = Literal[
+    "negative-serial",
+    "zero-serial",
+    "long-serial",
+    "zero-validity",
+    "inverted-validity",
+    "generalized-time",
+    "null-in-name",
+    "unknown-critical-extension",
+    "unknown-extension",
+    "duplicate-extension",
+    "wrong-aki",
+    "no-aki",
+    "differing-algorithms",
+    "version-1",
+    "no-basic-constraints",
+    "empty-subject",
+    "trailing-bytes-in-extension",
+    "bad-signature",
+    "long-length",
+    "trailing-bytes",
+    "truncated",
+]
+"""What may be wrong with a certificate on purpose; ``lab/pki/mutations.py`` says what each does, and its source."""
 
 
 def _whole_seconds_utc(moment: datetime) -> datetime:
@@ -101,10 +125,12 @@ class Certificate(Model):
     By default serverAuth for an end-entity, none for a CA; an empty list leaves the extension out."""
     name_constraints: NameConstraints | None = None
     """Name constraints of a CA."""
-    hash: Literal["sha256", "sha384", "sha512"] | None = None
-    """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key."""
+    hash: Literal["md5", "sha1", "sha256", "sha384", "sha512"] | None = None
+    """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key; MD5 takes an RSA key."""
     serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None
     """Serial number; random if not given."""
+    mutations: tuple[Mutation, ...] = ()
+    """What is wrong with it on purpose; but for that the issuer's signature is good."""
     ocsp: OcspSays = False
     """Whether it names the lab's OCSP responder, and what that says; ``true`` for the truth."""
     crl: CrlSays = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -11,7 +11,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from lab.pki.encoding import broken_rules, contradiction
 from lab.pki.names import Canonical, canonical
+from lab.pki.unread import Unread
 
 __all__ = ["Facts", "facts", "signed_by"]
 
@@ -51,12 +53,16 @@ class Facts:
     """The size of a key that many refuse, in words."""
     weak_hash: str = ""
     """The name of a digest that many refuse."""
+    irregular: tuple[str, ...] = ()
+    """Rules for its encoding that it breaks, and for which nobody has to reject it."""
     malformed: str = ""
 
 
 @lru_cache(maxsize=512)
 def facts(certificate: x509.Certificate) -> Facts:
     """Read a certificate; what cannot be parsed is told in ``malformed``, never raised."""
+    if isinstance(certificate, Unread):
+        return replace(facts(certificate.twin), malformed=certificate.why)
     try:
         subject, issuer = canonical(certificate.subject), canonical(certificate.issuer)
     except ValueError as error:
@@ -88,6 +94,8 @@ def facts(certificate: x509.Certificate) -> Facts:
         alternative_names=tuple(value(x509.SubjectAlternativeName) or ()),
         subject_key_id=subject_key.digest if subject_key else None,
         authority_key_id=authority_key.key_identifier if authority_key else None,
+        irregular=tuple(broken_rules(certificate)),
+        malformed=contradiction(certificate),
         unknown_critical=tuple(
             extension.oid.dotted_string
             for extension in extensions
@@ -128,10 +136,11 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
             key.verify(signature, signed)
         elif digest is None:
             return False
-        elif isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS):
-            key.verify(signature, signed, parameters, digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
-            key.verify(signature, signed, parameters)
+        elif isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS | None):
+            # cryptography tells no parameters with MD5, nor with SHA-1 under ECDSA
+            key.verify(signature, signed, parameters or padding.PKCS1v15(), digest)
+        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA | None):
+            key.verify(signature, signed, parameters or ec.ECDSA(digest))
         else:
             return False
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):

@@ -18,7 +18,9 @@ from lab.pki import profile
 from lab.pki.addresses import NOWHERE, addresses
 from lab.pki.authorities import Pair, trustme_entities, trustme_pairs
 from lab.pki.keys import KeyRing, WantedKey, load_key
+from lab.pki.mutations import mutated
 from lab.pki.names import alternative_names, distinguished, fingerprint
+from lab.pki.unread import Unread
 
 __all__ = ["Minted", "mint", "wanted_keys"]
 
@@ -47,7 +49,10 @@ class Minted:
 
     scenario: Scenario
     certificates: Mapping[str, x509.Certificate]
-    """Every certificate by its name in the scenario, in the scenario's order."""
+    """Every certificate by its name in the scenario, in the scenario's order.
+
+    One that ``cryptography`` cannot read is ``lab.pki.unread.Unread``: its bytes, and otherwise its sound twin.
+    """
     keys: Mapping[str, bytes] = field(repr=False)
     """Every entity's private key as PKCS #8 PEM."""
     shift: timedelta = timedelta(0)
@@ -77,6 +82,13 @@ class Minted:
                 "trustme cannot issue from an Ed25519 key",
                 file=_file(self.scenario),
                 field=f"entities.{entity}.key",
+                remedy="its certificates of the scenario itself are minted all the same",
+            )
+        if isinstance(self.certificates[own[0]], Unread):
+            raise InputError.one(
+                "trustme cannot issue from a certificate that cannot be read",
+                file=_file(self.scenario),
+                field=f"certificates.{own[0]}.mutations",
                 remedy="its certificates of the scenario itself are minted all the same",
             )
         return trustme.CA.from_pem(self.certificates[own[0]].public_bytes(Encoding.PEM), self.keys[entity])
@@ -122,7 +134,7 @@ def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0), 
         is_ca = scenario.is_ca(name)
         try:
             start, end = _dates(span, is_ca=is_ca)
-            certificates[name] = profile.sign(
+            made = profile.sign(
                 said,
                 subject=parties[said.subject],
                 issuer=parties[said.issuer],
@@ -131,6 +143,9 @@ def mint(scenario: Scenario, ring: KeyRing, *, shift: timedelta = timedelta(0), 
                 dates=((said.not_before or start) + shift, (said.not_after or end) + shift),
                 addresses=addresses(scenario.slug, name, said, port),
             )
+            if said.mutations or said.hash in {"md5", "sha1"}:
+                made = mutated(made, said.mutations, parties[said.issuer].key, said.hash)
+            certificates[name] = made
         except (ValueError, TypeError, OverflowError) as error:
             problems.append(Problem(_file(scenario), field=f"certificates.{name}", found=str(error)))
     if problems:

@@ -78,7 +78,7 @@ def check_path(
         return walk
     restricted = _walk(path, anchor, _TOP.below(facts(anchor)), at=at, host=host, name=name)
     further = [failure for failure in restricted if failure not in walk]
-    doubts = [*_issuer(facts(anchor), host), *_dates(anchor, at), *_key(facts(anchor))]
+    doubts = [*_shape(facts(anchor), host), *_dates(anchor, at), *_key(facts(anchor))]
     return [
         *(Failure(name(anchor), f"as a trust anchor: {rule}", reason, open=True) for rule, reason, _ in doubts),
         *walk,
@@ -107,7 +107,7 @@ def _walk(
             found.append((rule, Reason.BAD_SIGNATURE, False))
         said = facts(certificate)
         if said.malformed:
-            found.append((f"cannot be read: {said.malformed}", Reason.MALFORMED, False))
+            found.append(_unreadable(said))
         else:
             found += _every(certificate, said, at)
             final = certificate is path[0]
@@ -123,8 +123,19 @@ def _every(certificate: x509.Certificate, said: Facts, at: datetime) -> _Found:
     yield from _key(said)
     if said.weak_hash:
         yield f"signed with {said.weak_hash}", Reason.WEAK, True
-    for oid in said.unknown_critical:
-        yield f"critical extension {oid} is not known (RFC 5280 4.2)", Reason.OTHER, False
+    yield from (*_encoding(said), *_unknown(said))
+
+
+def _shape(said: Facts, host: str | None) -> _Found:
+    """Yield why an anchor may be refused before it is used: it cannot be read, or says that it is no issuer."""
+    if said.malformed:
+        yield _unreadable(said)
+    else:
+        yield from (*_issuer(said, host), *_encoding(said), *_unknown(said))
+
+
+def _unreadable(said: Facts) -> tuple[str, Reason, bool]:
+    return f"cannot be read: {said.malformed}", Reason.MALFORMED, False
 
 
 def _dates(certificate: x509.Certificate, at: datetime) -> _Found:
@@ -134,6 +145,16 @@ def _dates(certificate: x509.Certificate, at: datetime) -> _Found:
         yield f"not valid before {start} (RFC 5280 4.1.2.5)", Reason.NOT_YET_VALID, False
     if moment > certificate.not_valid_after_utc:
         yield f"not valid after {certificate.not_valid_after_utc.isoformat()} (RFC 5280 4.1.2.5)", Reason.EXPIRED, False
+
+
+def _encoding(said: Facts) -> _Found:
+    for rule in said.irregular:
+        yield rule, Reason.MALFORMED, True
+
+
+def _unknown(said: Facts) -> _Found:
+    for oid in said.unknown_critical:
+        yield f"critical extension {oid} is not known (RFC 5280 4.2)", Reason.OTHER, False
 
 
 def _key(said: Facts) -> _Found:

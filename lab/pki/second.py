@@ -25,6 +25,7 @@ from cryptography.x509.verification import (
 from lab.model.scenario import Expect
 from lab.pki.facts import facts, signed_by
 from lab.pki.names import canonical
+from lab.pki.unread import Unread
 
 __all__ = ["BEYOND", "SecondOpinion", "second_opinion"]
 
@@ -37,6 +38,8 @@ BEYOND = {
     "self-issued": "it counts self-issued intermediates towards a path length; RFC 5280 6.1.4(l) does not",
     "dns-constraint": "it refuses a DNS name constraint that begins with a dot, where RFC 5280 4.2.1.10 is silent",
     "budget": "it gives up after 128 signatures, which loops of cross-signs soon cost; a path may exist all the same",
+    "encoding": "it holds every certificate to the profile of RFC 5280 section 4 (serial numbers, dates), for which "
+    "section 6.1 does not reject; and what it cannot read it cannot be asked about",
     "host": "it takes no host that is neither a DNS name nor an address",
 }
 """Where its rules go beyond RFC 5280, and it therefore has no opinion here."""
@@ -65,8 +68,10 @@ def second_opinion(
     """
     if not served:
         raise ValueError("a chain has at least its end-entity certificate")
-    if not anchors:
-        return SecondOpinion(Expect.REJECT, "the trust store is empty")
+    unread = next((one for one in (*served, *anchors) if isinstance(one, Unread)), None)
+    if not anchors or unread is not None:
+        empty = SecondOpinion(Expect.REJECT, "the trust store is empty")
+        return empty if unread is None else SecondOpinion(None, unread.why, "encoding")
     try:
         subject = None if host is None else _subject(host)
         plain, relaxed = _verifiers(anchors, at, subject, depth=min(len(served), _MAX_DEPTH))
@@ -74,7 +79,8 @@ def second_opinion(
         return SecondOpinion(None, str(error), "host")
     refusal = _verify(plain, served)
     if refusal is None:
-        return SecondOpinion(Expect.ACCEPT, "accepted")
+        overlooked = any(facts(one).malformed for one in served)
+        return SecondOpinion(None if overlooked else Expect.ACCEPT, "accepted", "encoding" if overlooked else None)
     relaxed_refusal = _verify(relaxed, served)
     if relaxed_refusal is None:
         return SecondOpinion(None, refusal, "profile")
@@ -147,6 +153,7 @@ def _must_be_a_client(_policy: Policy, _certificate: x509.Certificate, said: x50
 def _quirks(certificates: Sequence[x509.Certificate]) -> list[tuple[str, bool]]:
     """Return which of its limits these certificates touch: there, a rejection of its says nothing."""
     return [
+        ("encoding", any(facts(one).irregular or facts(one).malformed for one in certificates)),
         ("algorithm", any(map(_unknown_algorithm, certificates))),
         (
             "name-types",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from tempfile import NamedTemporaryFile
@@ -19,7 +20,7 @@ from lab.model.scenario import TlsVersion
 from lab.server.client_auth import ClientAuth, ask
 from lab.server.faults import Fault
 from lab.server.openssl import set_groups
-from lab.server.witness import observe
+from lab.server.witness import Record, observe
 
 __all__ = ["GROUPS", "Exhibit"]
 
@@ -32,6 +33,7 @@ _NUMBERS = {
     "1.2": SSL.TLS1_2_VERSION,
     "1.3": SSL.TLS1_3_VERSION,
 }
+_FLIGHT = 32 * 1024  # more than any hello
 _NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN; pyOpenSSL has no name for it
 
 
@@ -67,8 +69,9 @@ class Exhibit:
     order.  ``key_pem`` is the end-entity's private key, not encrypted.  ``security_level`` is OpenSSL's (0 to 5), or
     None for its default; TLS 1.0 and 1.1 need 0.  ``prefer`` says whose order of ciphers and groups counts,
     ``groups`` which there are, best first, joined by colons.  An ``imposter`` shows the chain, but signs with
-    ``wrong_key_pem``.  ``faults`` happen on the wire (``lab/server/chaos``); what is random in them, ``seed`` decides.
-    ``client_auth`` says how it asks for a certificate of the client, if at all.
+    ``wrong_key_pem``.  An ``odd`` chain may hold certificates that OpenSSL cannot show: then ``refusal`` says why, and
+    tlslite-ng shows it (``lab/server/imposter.py``).  ``faults`` happen on the wire (``lab/server/chaos``); what is
+    random in them, ``seed`` decides.  ``client_auth`` says how it asks for a certificate of the client, if at all.
     ``staple`` is the OCSP response in DER that whoever asks gets with the chain; empty for none.
     """
 
@@ -80,6 +83,7 @@ class Exhibit:
     prefer: Literal["server", "client"] = "server"
     groups: str = GROUPS
     imposter: bool = False
+    odd: bool = False
     faults: tuple[Fault, ...] = ()
     seed: str = ""
     client_auth: ClientAuth | None = None
@@ -107,12 +111,27 @@ class Exhibit:
             _ = self.wrong_key_pem
 
     @cached_property
+    def refusal(self) -> str:
+        """Why OpenSSL cannot show an odd chain, in words; empty where it can, or is to raise InputError.
+
+        Besides bytes that it would change, there are certificates that it loads and then does not choose, such as one
+        with an extension twice: a rehearsal with a client that takes everything shows that.
+        """
+        if not self.odd:
+            return ""
+        try:
+            _check_encoding(self.chain)
+        except InputError as error:
+            return str(error)
+        return _rehearse(self._made(load=True), {self.min_tls, self.max_tls})
+
+    @cached_property
     def digests(self) -> tuple[str, ...]:
         """SHA-256 of each certificate as sent, lower-case hex."""
         return tuple(hashlib.sha256(der).hexdigest() for der in self.chain)
 
     def context(self) -> SSL.Context:
-        """Return the context that shows this exhibit, made at the first call.
+        """Return the context that shows this exhibit, made at the first call; without the chain if that is refused.
 
         Raise InputError where OpenSSL cannot show it: a certificate or key that it refuses or would encode
         differently, a key that does not fit the certificate, a version range that is empty.
@@ -121,6 +140,9 @@ class Exhibit:
 
     @cached_property
     def _context(self) -> SSL.Context:
+        return self._made(load=not self.refusal)
+
+    def _made(self, *, load: bool) -> SSL.Context:
         if float(self.min_tls) > float(self.max_tls):
             raise InputError.one(f"{self.min_tls} is above {self.max_tls}", field="min_tls")
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -145,7 +167,8 @@ class Exhibit:
                 context.set_cipher_list(f"DEFAULT@SECLEVEL={self.security_level}".encode())
             except SSL.Error as error:
                 raise InputError.one(f"{self.security_level}: {_words(error)}", field="security_level") from error
-        self._load(context)
+        if load:
+            self._load(context)
         return context
 
     def _load(self, context: SSL.Context) -> None:
@@ -177,6 +200,28 @@ class Exhibit:
                 field="key_pem",
                 remedy="use the key of the chain's first certificate",
             ) from error
+
+
+def _rehearse(context: SSL.Context, versions: set[TlsVersion]) -> str:
+    """Return why a server with this context would not finish its first flight, in OpenSSL's words; else nothing."""
+    for version in sorted(versions):
+        client_context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        client_context.set_cipher_list(b"DEFAULT@SECLEVEL=0")
+        client_context.set_max_proto_version(_NUMBERS[version])
+        client, server = SSL.Connection(client_context, None), SSL.Connection(context, None)
+        client.set_connect_state()
+        server.set_accept_state()
+        server.set_app_data(Record((), 0))
+        with suppress(SSL.WantReadError):
+            client.do_handshake()
+        server.bio_write(client.bio_read(_FLIGHT))
+        try:
+            server.do_handshake()
+        except SSL.WantReadError:
+            continue
+        except SSL.Error as error:
+            return _words(error)
+    return ""
 
 
 def _check_encoding(chain: Sequence[bytes]) -> None:

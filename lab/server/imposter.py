@@ -1,15 +1,17 @@
-"""A connection to whoever shows the right chain without its private key: it signs with another one.
-
-OpenSSL refuses a key that does not fit, so tlslite-ng plays this server.
-"""
+"""Connections that OpenSSL refuses to serve, spoken by tlslite-ng: the right chain with a wrong key, and odd chains."""
 
 from __future__ import annotations
 
 import errno
+import ssl
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from OpenSSL import SSL
 
 from lab.model.scenario import TlsVersion
@@ -20,6 +22,7 @@ from lab.server.witness import Record, alert_name
 with warnings.catch_warnings():
     # its package imports asyncore, which the lab does not use
     warnings.simplefilter("ignore", DeprecationWarning)
+    from tlslite.constants import ECPointFormat
     from tlslite.errors import TLSLocalAlert, TLSRemoteAlert
     from tlslite.handshakesettings import HandshakeSettings
     from tlslite.tlsconnection import TLSConnection
@@ -27,11 +30,12 @@ with warnings.catch_warnings():
     from tlslite.x509 import X509
     from tlslite.x509certchain import X509CertChain
 
-__all__ = ["DowngradingConnection", "ImposterConnection", "connection_class"]
+__all__ = ["DowngradingConnection", "ImposterConnection", "OddConnection", "connection_class"]
 
 _VERSIONS: dict[TlsVersion, tuple[int, int]] = {"1.0": (3, 1), "1.1": (3, 2), "1.2": (3, 3), "1.3": (3, 4)}
 _GROUPS = {0x0017, 0x0018, 0x0019, 0x001D, 0x001E}
 """secp256r1, secp384r1, secp521r1, x25519, x448: what tlslite-ng agrees on keys with (RFC 8446 section 4.2.7)."""
+_CURVES = {"X25519": "x25519", "P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1", "X448": "x448"}
 _HASHES = ["sha256", "sha384", "sha512", "sha1"]
 
 
@@ -93,6 +97,8 @@ def _settings(exhibit: Exhibit, record: Record) -> Any:
     settings.minVersion, settings.maxVersion = _VERSIONS[exhibit.min_tls], _VERSIONS[_highest(exhibit, record)]
     settings.versions = [version for version in settings.versions if version <= settings.maxVersion]
     settings.keyExchangeNames = ["ecdhe_ecdsa", "ecdhe_rsa", "dhe_rsa"]  # those in which the server signs
+    settings.eccCurves, settings.keyShares = [_CURVES[group] for group in exhibit.groups.split(":")], []
+    settings.ec_point_formats = [ECPointFormat.uncompressed]  # Mbed TLS takes the first that is named, and is refused
     settings.ecdsaSigHashes = settings.rsaSigHashes = list(_HASHES)
     settings.certificate_compression_send = []
     settings.ticket_count = 0
@@ -109,10 +115,27 @@ def _protocols(exhibit: Exhibit, record: Record) -> list[bytearray] | None:
     return [bytearray(b"tlslab")] if newest else None
 
 
-def _certificate(der: bytes) -> Any:
-    certificate = X509()
-    certificate.parseBinary(bytearray(der))
-    return certificate
+def _certificates(exhibit: Exhibit) -> Any:
+    """Return the chain as tlslite-ng takes it: it reads of it what the end-entity's key is, and sends the bytes.
+
+    What cannot be read is shown by a stand-in: for the end-entity certificate one of the same key.
+    """
+    if not exhibit.refusal:
+        certificates = [X509().parse(ssl.DER_cert_to_PEM_cert(der)) for der in exhibit.chain]
+    else:
+        certificates = [X509().parse(_self_signed(exhibit.key_pem)), *(X509() for _ in exhibit.chain[1:])]
+    for certificate, der in zip(certificates, exhibit.chain, strict=True):
+        certificate.bytes = bytearray(der)
+    return X509CertChain(certificates)
+
+
+def _self_signed(key_pem: bytes) -> str:
+    """Return some certificate of a key, as PEM."""
+    key: Any = serialization.load_pem_private_key(key_pem, None, unsafe_skip_rsa_key_validation=True)
+    name, epoch = x509.Name([]), datetime(2000, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, epoch, epoch)
+    made = builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 class _Tls:
@@ -126,9 +149,8 @@ class _Tls:
         self._stream = _Stream()
         self._tls = TLSConnection(self._stream)
         key = _NotedKey(parsePEMKey(key_pem.decode(), private=True), record)
-        chain = X509CertChain([_certificate(der) for der in exhibit.chain])
         self._handshake: Iterator[Any] = self._tls.handshakeServerAsync(
-            certChain=chain, privateKey=key, settings=settings, alpn=_protocols(exhibit, record)
+            certChain=_certificates(exhibit), privateKey=key, settings=settings, alpn=_protocols(exhibit, record)
         )
         self._reading: Iterator[Any] | None = None
         self._failed = False
@@ -209,7 +231,15 @@ class ImposterConnection(ServerConnection):
         super()._note_server_hello(SSL.Connection(self._context, None), flight)
 
 
-class DowngradingConnection(ImposterConnection):
+class OddConnection(ImposterConnection):
+    """Serves an exhibit by its own key, with certificates that OpenSSL cannot read or would encode differently."""
+
+    def _open_tls(self) -> SSL.Connection:
+        settings = _settings(self._exhibit, self.record)
+        return cast("SSL.Connection", _Tls(self._exhibit, self.record, self._exhibit.key_pem, settings))
+
+
+class DowngradingConnection(OddConnection):
     """Serves an exhibit by its own key, but marks its random as RFC 8446 section 4.1.3 has it for a downgrade.
 
     It speaks TLS 1.2 to whoever offers TLS 1.3 as a server does that knows TLS 1.3 and is not asked for it.  Nothing
@@ -219,7 +249,7 @@ class DowngradingConnection(ImposterConnection):
     def _open_tls(self) -> SSL.Connection:
         hello = self.record.hello
         if hello is None or "1.3" not in hello.versions:
-            return super(ImposterConnection, self)._open_tls()
+            return super()._open_tls() if self._exhibit.refusal else super(ImposterConnection, self)._open_tls()
         settings = _settings(self._exhibit, self.record)
         settings.versions, settings.maxVersion = [_VERSIONS["1.2"]], _VERSIONS["1.3"]
         return cast("SSL.Connection", _Tls(self._exhibit, self.record, self._exhibit.key_pem, settings))
@@ -230,4 +260,6 @@ def connection_class(exhibit: Exhibit) -> type[ServerConnection]:
     if exhibit.imposter:
         return ImposterConnection
     downgrades = any(fault.kind.name == "downgrade-version" for fault in exhibit.faults)
-    return DowngradingConnection if downgrades else ServerConnection
+    if downgrades:
+        return DowngradingConnection
+    return OddConnection if exhibit.refusal else ServerConnection
