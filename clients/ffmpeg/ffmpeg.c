@@ -61,6 +61,7 @@ static const struct {
 	{"The certificate's owner does not match", "owner", KIT_REJECTED, KIT_HANDSHAKE, KIT_WRONG_HOST},
 	{"Unable to verify peer certificate", "verify", KIT_REJECTED, KIT_HANDSHAKE, KIT_OTHER},
 	{"Connection refused", "ECONNREFUSED", KIT_FAILED, KIT_CONNECT, KIT_OTHER},
+	{"Resource temporarily unavailable", "EAGAIN", KIT_FAILED, KIT_HANDSHAKE, KIT_OTHER},
 	{"Server returned", "http", KIT_FAILED, KIT_HTTP, KIT_OTHER},
 	{"[tls @ ", "tls", KIT_FAILED, KIT_HANDSHAKE, KIT_OTHER},
 };
