@@ -123,12 +123,13 @@ class Gallery:
         )
         if key not in self._exhibits:
             minted = self.minted_for(case)
+            level = server.security_level if chain.security_level is None else chain.security_level
             self._exhibits[key] = Exhibit(
                 chain=tuple(_der(one) for one in minted.named(case.send)),
                 key_pem=minted.key_of(case.send[0]),
                 min_tls=lowest or chain.min_tls or server.min_tls,
                 max_tls=chain.max_tls or server.max_tls,
-                security_level=0 if lowest is not None else server.security_level,
+                security_level=0 if lowest is not None else level,
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,

@@ -132,6 +132,18 @@ def _faulted(observation: Observation, expected: Expectation, chaos: Chaos) -> J
     return Judgement(Verdict.OPEN, expected.why or "the standards leave it open")
 
 
+def _excuses(deviation: Deviation, observation: Observation, expected: Expectation, plain: Judgement) -> bool:
+    """Tell whether a deviation is what happened, where that makes a difference.
+
+    It does in an outage and an exposure; and where a connection failed that should have been made, if the deviation
+    names the code with which the stack itself gave it up.
+    """
+    if plain.verdict is Verdict.INCONCLUSIVE:
+        lost = observation.observed is Observed.FAILED and expected.expect is Expect.ACCEPT
+        return lost and deviation.code is not None and _happened(deviation, observation)
+    return plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE} and _happened(deviation, observation)
+
+
 def check_of(reason: Reason | None) -> str:
     """Return the check that finds a reason: ``host``, ``dates``, or else ``chain``."""
     if reason is Reason.WRONG_HOST:
@@ -168,7 +180,8 @@ def judge(
     such a check would have rejected is open.  ``traits`` are the case's, ``chaos`` its faults on the wire.
 
     ``case`` is the case inside its ``scenario``; ``column`` and ``version`` say which client it was.  A listed
-    deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``;
+    deviation with that observation, reason and (where it names one) code turns outage or exposure into ``known``, and
+    so does one with a code where the stack gave up a connection that it should have made;
     one whose column now does what was expected is ``fixed``, unless it holds for cases at large (a glob over
     scenarios, or traits): such a one is no promise for any single case.  Nor does it excuse anything in a scenario
     that is not ``at_home``, among the lab's own: who tries a change of their own wants to hear of every outage.
@@ -181,12 +194,12 @@ def judge(
         and one.expected in {None, expected.reason}
         and set(one.when) <= set(traits)
     ]
+    for deviation in listed:
+        if _excuses(deviation, observation, expected, plain):
+            if at_home or _specific(deviation):
+                return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
+            return Judgement(plain.verdict, f"{plain.why}: {deviation.why}", deviation.source)
     if plain.verdict in {Verdict.OUTAGE, Verdict.EXPOSURE}:
-        for deviation in listed:
-            if _happened(deviation, observation):
-                if at_home or _specific(deviation):
-                    return Judgement(Verdict.KNOWN, deviation.why, deviation.source)
-                return Judgement(plain.verdict, f"{plain.why}: {deviation.why}", deviation.source)
         if plain.verdict is Verdict.EXPOSURE and check_of(expected.reason) in cannot:
             return Judgement(Verdict.OPEN, f"it declares not to check the {check_of(expected.reason)}")
         for deviation in listed:

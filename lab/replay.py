@@ -62,7 +62,7 @@ def renamed(scenario: Scenario, one: str, other: str) -> Scenario:
         name: entity.model_copy(
             update={
                 "dns": tuple(swap.get(dns, dns) for dns in entity.dns),
-                "cn": entity.cn if entity.cn is None else swap.get(entity.cn, entity.cn),
+                "cn": swap.get(entity.cn, entity.cn) if isinstance(entity.cn, str) else entity.cn,
             }
         )
         for name, entity in scenario.entities.items()

@@ -55,6 +55,16 @@ def test_a_chain_may_have_its_own_versions(gallery, cases):
     assert [(one.min_tls, one.max_tls) for one in shown] == [("1.2", "1.2"), ("1.3", "1.3"), ("1.2", "1.3")]
 
 
+def test_a_chain_may_have_its_own_security_level(gallery, cases):
+    """What a chain says of the security level counts for it alone, and before what its scenario says."""
+    strict = {"server": gallery.scenarios[FEATURES].server.model_copy(update={"security_level": 2})}
+    scenario = gallery.scenarios[FEATURES].model_copy(update=strict)
+    other = Gallery({FEATURES: scenario}, gallery.ring)
+    names = ("tls-1-0", "tls-1-2")
+    assert [gallery.exhibit(cases[name]).security_level for name in names] == [0, None]
+    assert [other.exhibit(cases[name]).security_level for name in names] == [0, 2]
+
+
 def test_old_clients_are_met_below_the_default_only(gallery, cases):
     """A column's lowest version holds where neither chain nor scenario names one."""
     assert gallery.exhibit(cases["good"], "1.0").min_tls == "1.0"

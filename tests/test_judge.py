@@ -127,6 +127,23 @@ def test_a_rejection_without_an_expected_reason_is_not_marked() -> None:
     assert judged(observation(Observed.REJECTED), Expectation(expect=Expect.REJECT)) == Judgement(Verdict.PASS)
 
 
+@pytest.mark.parametrize(
+    ("expect", "code", "listed", "verdict"),
+    [
+        ("accept", "-0x7080", "-0x7080", "known"),
+        ("accept", "-0x7080", "-0x7200", "inconclusive"),
+        ("accept", "-0x7080", None, "inconclusive"),
+        ("reject", "-0x7080", "-0x7080", "inconclusive"),
+        ("either", "-0x7080", "-0x7080", "inconclusive"),
+    ],
+)
+def test_a_failure_that_is_known(expect: str, code: str, listed: str | None, verdict: str) -> None:
+    """A failed connection is known where it should have been made and the listed code is its own, and only there."""
+    failed = Observation(observed=Observed.FAILED, code=code)
+    known = deviation(observation="failed", reason=None, code=listed)
+    assert judged(failed, expectation(Expect(expect)), known).verdict == verdict
+
+
 def test_another_code_says_which_is_known() -> None:
     """An outage beside a known deviation says in what it differs from that."""
     judgement = judged(observation(Observed.REJECTED, "20"), expectation(Expect.ACCEPT), deviation(code="10"))

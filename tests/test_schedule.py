@@ -35,7 +35,7 @@ def test_most_left_a_session():
 
 def test_required_once_each():
     """Requirements are gathered in the order of the cases, each once."""
-    assert required([*CASES, *CASES]) == ["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
+    assert required([*CASES, *CASES]) == ["tls1.0", "tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 
 
 def test_what_is_lacking_is_taken_off_the_list():
@@ -44,7 +44,7 @@ def test_what_is_lacking_is_taken_off_the_list():
     lack = conclude("column", "tls1.3", ended, Witness())
     column = work(CASES, features={"tls1.3": lack})
     assert [(case.chain, probe) for case, probe in column.take_unsupported()] == [("tls-1-3", lack)]
-    assert [case.chain for case in column.todo] == ["tls-1-2", "rsa4096", "ec384", "ed25519"]
+    assert [case.chain for case in column.todo] == ["tls-1-0", "tls-1-2", "rsa4096", "ec384", "ed25519"]
     assert column.take_unsupported() == []
 
 

@@ -260,6 +260,9 @@ void converse(const kit_probe *probe, Session &session, const std::shared_ptr<Cr
 	session.client.reset();
 }
 
+// What Botan 3 says of a Certificate message with a certificate that it cannot decode.
+constexpr char unread[] = "CERTIFICATE decoding failed";
+
 // A handshake that ended with an exception: a rejection has been reported, unless a certificate could not be decoded.
 void judge(const Session &session, const char *code, const char *text, bool undecodable)
 {
@@ -292,14 +295,15 @@ void probe(const kit_probe *probe, kit_conn *conn, kit_report *report)
 	} catch (const TLS::TLS_Exception &error) {
 		const TLS::Alert alert(error.type());
 
-		judge(session, alert.type_string().c_str(), error.what(), says(error, "CERTIFICATE decoding failed") ||
-		      says(error, "The leaf certificate must be v3"));
+		judge(session, alert.type_string().c_str(), error.what(),
+		      says(error, unread) || says(error, "The leaf certificate must be v3"));
 		// a key that the policy refuses is looked at after the path
 		if (says(error, "bit RSA key, policy requires") && report->outcome != KIT_REJECTED)
 			kit_reject(report, KIT_HANDSHAKE, KIT_WEAK, alert.type_string().c_str(), error.what());
 	} catch (const std::exception &error) {
 		if (report->stage == KIT_HANDSHAKE)
-			judge(session, "", error.what(), dynamic_cast<const Decoding_Error *>(&error) != nullptr);
+			judge(session, "", error.what(), dynamic_cast<const Decoding_Error *>(&error) != nullptr ||
+			                                         dynamic_cast<const Invalid_Argument *>(&error) != nullptr);
 		else
 			kit_reject(report, KIT_LOAD, KIT_MALFORMED, "", error.what());
 	}

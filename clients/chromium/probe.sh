@@ -26,5 +26,5 @@ exec "$here/command" --client chromium --clock faketime --env 'HOME={dir}' --env
     --match 'net::ERR_CONNECTION_REFUSED=failed:connect' \
     --match 'net::ERR_=failed:handshake' \
     --match '^<html=accepted' \
-    -- "$here/visit.sh" '{dir}' '{anchors}' '{server_name}' '{host}' '{port}' \
+    -- "$here/visit.sh" '{dir}' '{anchors}' '{authority}' '{host}' '{port}' \
     -- "$@"

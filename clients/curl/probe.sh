@@ -36,5 +36,5 @@ exec "$here/command" --client curl --clock faketime --version-command 'curl --ve
     --match "${alert}(bad certificate|decode error) .*($nl.*)*${nl}curl: .*(asn1|ASN1).*=rejected:malformed" \
     --match '^curl: \(35\) .*=failed:handshake' \
     -- curl --disable --silent --show-error --fail --verbose --noproxy '*' --max-time '{timeout}' --cacert '{anchors}' \
-    --capath '{empty_dir}' --resolve '{server_name}:{port}:{host}' 'https://{server_name}:{port}/' \
+    --capath '{empty_dir}' --connect-to '::{host}:{port}' 'https://{authority}:{port}/' \
     -- "$@"

@@ -64,6 +64,7 @@ static const struct {
 	{"Error in the certificate", "GNUTLS_E_CERTIFICATE_ERROR", KIT_REJECTED, KIT_HANDSHAKE, KIT_MALFORMED},
 	{"Duplicate extension", "duplicate", KIT_REJECTED, KIT_HANDSHAKE, KIT_MALFORMED},
 	{"Connection refused", "ECONNREFUSED", KIT_FAILED, KIT_CONNECT, KIT_OTHER},
+	{"Resource temporarily unavailable", "EAGAIN", KIT_FAILED, KIT_HANDSHAKE, KIT_OTHER},
 	{"Server returned", "http", KIT_FAILED, KIT_HTTP, KIT_OTHER},
 	{"[tls @ ", "tls", KIT_FAILED, KIT_HANDSHAKE, KIT_OTHER},
 };

@@ -30,5 +30,5 @@ exec "$here/command" --client git --clock faketime --hosts --env LC_ALL=C --env 
     --match '^fatal: repository .* not found|The requested URL returned error=failed:http' \
     --match '^fatal: unable to access .*Failed to connect=failed:connect' \
     --match '^fatal: unable to access .*=failed:handshake' \
-    -- git ls-remote 'https://{server_name}:{port}/' \
+    -- git ls-remote 'https://{authority}:{port}/' \
     -- "$@"

@@ -12,12 +12,13 @@
  *   --client-cert WORD        a word more for the program where the probe has a certificate of the client's own
  *
  * In arguments, environment and files: {dir} a new folder for this probe, {empty_dir} an empty one in it, {anchors},
- * {client_chain} and {client_key} PEM files in it, {server_name} {host} {port} {time}, and {timeout} in seconds.  The folder lies below $TMPDIR,
- * /dev/shm or /tmp, whichever can be written. */
+ * {client_chain} and {client_key} PEM files in it, {server_name} {host} {port} {time}, {authority} the server's name as
+ * URLs have it, and {timeout} in seconds.  The folder lies below $TMPDIR, /dev/shm or /tmp, whichever can be written. */
 #include "faketime.h"
 #include "kit.h"
 #include "rules.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -59,12 +60,12 @@ static bool write_file(const char *path, const char *data, size_t len)
 /* Replaces placeholders; the result is allocated. */
 static char *expand(const char *text, const struct kit_probe *probe, const char *dir)
 {
-	char port[8], time[24], seconds[16], anchors[300], empty[300], chain[300], key[300], *result = NULL;
+	char port[8], time[24], seconds[16], anchors[300], empty[300], chain[300], key[300], authority[300], *result = NULL;
 	const struct {
 		const char *name, *value;
 	} known[] = {{"{dir}", dir}, {"{empty_dir}", empty}, {"{anchors}", anchors}, {"{client_chain}", chain},
-	             {"{client_key}", key}, {"{port}", port}, {"{time}", time},
-	             {"{timeout}", seconds}, {"{server_name}", probe->server_name}, {"{host}", probe->host}};
+	             {"{client_key}", key}, {"{port}", port}, {"{time}", time}, {"{timeout}", seconds},
+	             {"{server_name}", probe->server_name}, {"{authority}", authority}, {"{host}", probe->host}};
 	size_t len = 0, count = sizeof known / sizeof *known, i;
 	FILE *out = open_memstream(&result, &len);
 
@@ -75,6 +76,8 @@ static char *expand(const char *text, const struct kit_probe *probe, const char 
 	snprintf(empty, sizeof empty, "%s/empty", dir);
 	snprintf(chain, sizeof chain, "%s/client-chain.pem", dir);
 	snprintf(key, sizeof key, "%s/client-key.pem", dir);
+	/* An address in which there are colons stands in brackets (RFC 3986 section 3.2.2). */
+	snprintf(authority, sizeof authority, strchr(probe->server_name, ':') != NULL ? "[%s]" : "%s", probe->server_name);
 	while (*text != '\0') {
 		for (i = 0; i < count && strncmp(text, known[i].name, strlen(known[i].name)) != 0; i++)
 			;
@@ -115,8 +118,12 @@ static bool prepare(char dir[256], const struct kit_probe *probe)
 	}
 	snprintf(path, sizeof path, "%s/hosts", dir);
 	if (resolver != NULL) {
-		char line[600];
-		int len = snprintf(line, sizeof line, "%s %s\n", probe->host, probe->server_name);
+		char line[900];
+		size_t name = strlen(probe->server_name);
+		/* Programs ask for an absolute name with its dot or without. */
+		int bare = (int)(name - (name > 0 && probe->server_name[name - 1] == '.'));
+		int len = snprintf(line, sizeof line, "%s %.*s %s\n", probe->host, bare, probe->server_name,
+		                   probe->server_name);
 
 		made = made && len < (int)sizeof line && write_file(path, line, (size_t)len);
 	}
@@ -281,10 +288,21 @@ static void judge(const char *dir, const struct kit_probe *probe, struct kit_con
 	free(environment);
 }
 
+static bool is_address(const char *name)
+{
+	unsigned char room[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, name, room) == 1 || inet_pton(AF_INET6, name, room) == 1;
+}
+
 static void probe(const struct kit_probe *probe, struct kit_conn *conn, struct kit_report *report)
 {
 	char dir[256];
 
+	if (resolver != NULL && is_address(probe->server_name)) {
+		kit_unsupported(report, KIT_LOAD, "the program connects to the address that it checks, which is not the lab's");
+		return;
+	}
 	if (prepare(dir, probe))
 		judge(dir, probe, conn, report);
 	else

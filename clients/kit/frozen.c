@@ -5,7 +5,8 @@
  * byte for byte; the first driver's hello passes with "clock":"faketime", and every later driver must say the same.
  *
  * --dial, --token and --column among the arguments are for this program, wherever they are: a driver needs to know
- * its stdin and stdout only.  A driver that ends or crashes ends this program in the same way. */
+ * its stdin and stdout only.  A driver that ends or crashes ends this program in the same way; but one that did start at
+ * another time, and at this one ends before its hello, is proof that its stack cannot be told this time. */
 #include "faketime.h"
 #include "kit.h"
 
@@ -36,6 +37,7 @@ static struct child child;
 static const char *library;
 static char **driver;
 static json_t *greeting; /* what the first driver said */
+static int stillborn;    /* the exit status of a later driver that said nothing */
 
 static _Noreturn void give_up(const char *message)
 {
@@ -63,6 +65,25 @@ static _Noreturn void follow(void)
 		_exit(128 + WTERMSIG(status));
 	}
 	_exit(WEXITSTATUS(status));
+}
+
+/* A driver ended before its hello: true where an earlier one, at another time, said its own. */
+static bool is_stillborn(void)
+{
+	int status = 0;
+
+	if (greeting == NULL || waitpid(child.pid, &status, 0) != child.pid)
+		return false;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0) {
+		fprintf(stderr, "frozen: the driver did not say hello: status %d\n", status);
+		_exit(3);
+	}
+	stillborn = WEXITSTATUS(status);
+	faketime_forget(child.pid);
+	close(child.in);
+	close(child.out);
+	child.pid = 0;
+	return true;
 }
 
 static void stop(void)
@@ -129,7 +150,7 @@ static bool await_child(int lab)
 	return both[0].revents != 0 || both[1].revents == 0;
 }
 
-/* Reads the hello of a driver that was just started; NULL where the lab hung up meanwhile. */
+/* Reads the hello of a driver that was just started; NULL where the lab hung up meanwhile, or it is stillborn. */
 static json_t *read_hello(int lab)
 {
 	static char line[HELLO_MAX];
@@ -140,8 +161,11 @@ static json_t *read_hello(int lab)
 	for (;;) {
 		if (!await_child(lab))
 			return NULL;
-		if (read(child.out, line + len, 1) != 1)
+		if (read(child.out, line + len, 1) != 1) {
+			if (is_stillborn())
+				return NULL;
 			follow();
+		}
 		if (line[len] == '\n')
 			break;
 		if (++len == sizeof line)
@@ -154,7 +178,7 @@ static json_t *read_hello(int lab)
 	return hello;
 }
 
-/* Sees to it that a driver runs at this time; false where the lab hung up meanwhile. */
+/* Sees to it that a driver runs at this time; false where the lab hung up meanwhile, or it is stillborn. */
 static bool at(int64_t time, int lab)
 {
 	json_t *hello;
@@ -233,13 +257,37 @@ static bool pass_on(int lab, unsigned long *answered)
 	return write_all(lab, data, (size_t)got);
 }
 
-/* Takes one whole line out of the buffer and hands it to the right driver; false where the lab hung up. */
-static bool hand_over(char *buffer, size_t *have, size_t len, int lab)
+/* Answers a line for a driver that does not start at its time. */
+static bool excuse(const char *line, size_t len, int out, unsigned long *answered)
 {
-	if (!at(time_of(buffer, len, child.pid != 0 ? child.time : time(NULL)), lab))
+	static const char text[] = "the stack does not start at this time, as it does at others";
+	json_t *probe = json_loadb(line, len, 0, NULL), *said;
+	const char *id = json_string_value(json_object_get(probe, "id"));
+	char *report, code[16];
+	bool written;
+
+	snprintf(code, sizeof code, "%d", stillborn);
+	stillborn = 0;
+	said = json_pack("{si, ss, ss, ss, ss, ss}", "v", 1, "id", id != NULL ? id : "", "outcome", "unsupported",
+	                 "stage", "load", "code", code, "text", text);
+	report = json_dumps(said, JSON_COMPACT);
+	written = report != NULL && write_all(out, report, strlen(report)) && write_all(out, "\n", 1);
+	free(report);
+	json_decref(said);
+	json_decref(probe);
+	++*answered;
+	return written;
+}
+
+/* Takes one whole line out of the buffer and hands it to the right driver; false where the lab hung up. */
+static bool hand_over(char *buffer, size_t *have, size_t len, int lab, int out, unsigned long *answered)
+{
+	if (at(time_of(buffer, len, child.pid != 0 ? child.time : time(NULL)), lab)) {
+		if (!write_all(child.in, buffer, len + 1))
+			follow();
+	} else if (stillborn == 0 || !excuse(buffer, len, out, answered)) {
 		return false;
-	if (!write_all(child.in, buffer, len + 1))
-		follow();
+	}
 	memmove(buffer, buffer + len + 1, *have - len - 1);
 	*have -= len + 1;
 	return true;
@@ -261,7 +309,7 @@ static unsigned long converse(int in, int out)
 		if (line_end != NULL) {
 			seen = 0;
 			asked++;
-			if (!hand_over(buffer, &have, (size_t)(line_end - buffer), in))
+			if (!hand_over(buffer, &have, (size_t)(line_end - buffer), in, out, &answered))
 				break;
 			continue;
 		}

@@ -31,5 +31,5 @@ exec "$here/command" --client mender --clock faketime --hosts --env LC_ALL=C --e
     --match 'update fetch request failed: .*connection refused=failed:connect' \
     --match 'update fetch request failed: .*=failed:handshake' \
     -- mender --no-syslog --data '{dir}' --config '{dir}/mender.conf' --fallback-config '{dir}/none' \
-    --trusted-certs '{anchors}' install 'https://{server_name}:{port}/' \
+    --trusted-certs '{anchors}' install 'https://{authority}:{port}/' \
     -- "$@"

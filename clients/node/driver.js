@@ -111,12 +111,12 @@ function connect(probe, settle) {
   function secure() {
     var options = {
       socket: socket,
-      servername: probe.server_name,
       ca: certificates(probe.anchors),
       rejectUnauthorized: true
     };
 
     stage = 'handshake';
+    options[net.isIP(probe.server_name) ? 'host' : 'servername'] = probe.server_name; /* both are checked, one is sent */
     if (probe.client_chain) {
       options.cert = probe.client_chain;
       options.key = probe.client_key;

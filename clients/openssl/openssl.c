@@ -224,11 +224,18 @@ static void connect_and_verify(SSL_CTX *ctx, const struct kit_probe *probe, stru
                                struct kit_report *report)
 {
 	SSL *ssl = SSL_new(ctx); /* takes a copy of the context's certificates: not before they are loaded */
+	bool address = false;
 
-	SSL_set_tlsext_host_name(ssl, probe->server_name);
 #if OPENSSL_VERSION_NUMBER >= 0x10002000L /* before, a client compared names itself or not at all */
-	X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), probe->server_name, strlen(probe->server_name));
+	/* Takes nothing but an address, which is no name to send (RFC 6066 section 3). */
+	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), probe->server_name))
+		address = true;
+	else
+		X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), probe->server_name, strlen(probe->server_name));
+	ERR_clear_error();
 #endif
+	if (!address)
+		SSL_set_tlsext_host_name(ssl, probe->server_name);
 	if (kit_connect(conn, probe, report) && SSL_set_fd(ssl, conn->fd))
 		converse(ssl, probe, conn, report);
 	SSL_free(ssl);

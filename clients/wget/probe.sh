@@ -29,5 +29,5 @@ exec "$here/command" --client wget --clock faketime --hosts --env LC_ALL=C \
     --match '^failed: |Connection refused|Network is unreachable=failed:connect' \
     --match 'timed out|Connection reset|Read error|Giving up=failed:http' \
     -- wget --no-config --no-hsts --no-proxy --no-verbose --tries=1 --output-document=- --ca-certificate='{anchors}' \
-    --ca-directory='{empty_dir}' 'https://{server_name}:{port}/' \
+    --ca-directory='{empty_dir}' 'https://{authority}:{port}/' \
     -- "$@"

@@ -8,6 +8,7 @@
 #include "kit.h"
 #include "reasons.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,13 +149,28 @@ static bool load_client_certificate(WOLFSSL_CTX *ctx, const struct kit_probe *pr
 	return false;
 }
 
+static bool is_address(const char *name)
+{
+	unsigned char room[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, name, room) == 1 || inet_pton(AF_INET6, name, room) == 1;
+}
+
 static void connect_and_verify(WOLFSSL_CTX *ctx, const struct kit_probe *probe, struct kit_conn *conn,
                                struct kit_report *report)
 {
 	const char *name = probe->server_name;
 	WOLFSSL *ssl = wolfSSL_new(ctx); /* not before everything is loaded */
 
-	if (ssl == NULL || wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name, (unsigned short)strlen(name)) != WOLFSSL_SUCCESS)
+	if (ssl != NULL && is_address(name)) { /* no name to send (RFC 6066 section 3) */
+#ifdef OPENSSL_EXTRA
+		wolfSSL_X509_VERIFY_PARAM_set1_ip_asc(wolfSSL_get0_param(ssl), name);
+		if (kit_connect(conn, probe, report))
+			converse(ssl, probe, conn, report);
+#else
+		kit_unsupported(report, KIT_LOAD, "this build of wolfSSL compares no addresses");
+#endif
+	} else if (ssl == NULL || wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, name, (unsigned short)strlen(name)) != WOLFSSL_SUCCESS)
 		kit_fail(report, KIT_LOAD, "", "wolfSSL_UseSNI does not take the server's name");
 	else if (wolfSSL_check_domain_name(ssl, name) != WOLFSSL_SUCCESS) /* 5.9: no full domain name */
 		kit_unsupported(report, KIT_LOAD, "wolfSSL_check_domain_name does not take the server's name");

@@ -12,7 +12,7 @@ from lab.model.base import Model, Name, Slug
 
 __all__ = ["REVERSED", "Case", "Device", "Expect", "Expectation", "Expected", "Feature", "Origin", "Reason", "Trait"]
 
-Feature = Literal["tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
+Feature = Literal["tls1.0", "tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"]
 """What not every stack has: a TLS version, or a type of key in anchors, certificates and the handshake."""
 
 Origin = Literal["written", "sweep", "boundary", "order", "remedy", "fault"]

@@ -61,8 +61,9 @@ Moment = Annotated[AwareDatetime, AfterValidator(_whole_seconds_utc)]
 class Entity(Model):
     """A name and a key: a root, an intermediate, a site."""
 
-    cn: str | None = None
-    """Common name.  An end-entity that has none gets its first DNS name."""
+    cn: str | Literal[False] | None = None
+    """Common name.  An end-entity that has none gets its first DNS name; ``false`` leaves it out, and the whole subject
+    empty where no other attribute is given."""
     o: str | None = None
     """Organisation."""
     ou: str | None = None
@@ -83,6 +84,8 @@ class Entity(Model):
     """ASN.1 string type of the name's attributes."""
     dns: tuple[str, ...] = ()
     """DNS names for the subject alternative name of its end-entity certificates."""
+    raw_dns: tuple[str, ...] = ()
+    """DNS names that stand there in UTF-8 as written, although only ASCII may: U-labels."""
     ip: tuple[IPvAnyAddress, ...] = ()
     """IP addresses for the subject alternative name."""
 
@@ -125,6 +128,8 @@ class Certificate(Model):
     By default serverAuth for an end-entity, none for a CA; an empty list leaves the extension out."""
     name_constraints: NameConstraints | None = None
     """Name constraints of a CA."""
+    san_critical: bool | None = None
+    """Whether the subject alternative name is critical.  By default where the subject is empty (RFC 5280 4.2.1.6)."""
     hash: Literal["md5", "sha1", "sha256", "sha384", "sha512"] | None = None
     """Digest of the signature.  By default SHA-256, or SHA-384 under a P-384 key; MD5 takes an RSA key."""
     serial: Annotated[int, Field(gt=0, lt=2**159)] | None = None

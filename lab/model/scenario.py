@@ -46,7 +46,7 @@ class ServerSettings(Model):
     """How the server speaks TLS."""
 
     host: str
-    """The name that clients ask for and check."""
+    """The name, or the address, that clients ask for and check."""
     min_tls: TlsVersion = "1.2"
     """Lowest TLS version offered."""
     max_tls: TlsVersion = "1.3"
@@ -86,11 +86,13 @@ class Chain(Model):
     stores: tuple[Name, ...] | None = None
     """The trust stores it is put before; all of them by default."""
     host: str | None = None
-    """The name asked for, where it is not the server's."""
+    """The name or address asked for, where it is not the server's."""
     min_tls: TlsVersion | None = None
     """Lowest TLS version offered, where it is not the server's."""
     max_tls: TlsVersion | None = None
     """Highest TLS version offered, where it is not the server's."""
+    security_level: Annotated[int, Field(ge=0, le=5)] | None = None
+    """OpenSSL's security level of the server, where it is not the scenario's: TLS 1.0 and 1.1 need 0."""
     requires: tuple[Feature, ...] = ()
     """What a client must have for this chain, besides what the scenario requires: its case is unsupported where a
     probe (scenarios/features) has shown that the client lacks it."""
@@ -133,9 +135,9 @@ class Scenario(Model):
     tags: tuple[str, ...] = ()
     """Words to find it by."""
     requires: tuple[Feature, ...] = ()
-    """What a client must have to meet any case: ``tls1.2``, ``tls1.3`` (that version), ``rsa4096``, ``ec384``,
-    ``ed25519`` (keys of that type, in anchors, certificates and the handshake).  Where a probe has shown that it
-    lacks that, the case is unsupported."""
+    """What a client must have to meet any case: ``tls1.0``, ``tls1.2``, ``tls1.3`` (that version), ``rsa4096``,
+    ``ec384``, ``ed25519`` (keys of that type, in anchors, certificates and the handshake).  Where a probe has shown
+    that it lacks that, the case is unsupported."""
     entities: dict[Name, Entity]
     """Names and keys."""
     certificates: dict[Name, Certificate]

@@ -72,7 +72,7 @@ class Probe(Model):
     port: int
     """The port of the session's lane."""
     server_name: str
-    """The name to send and to check."""
+    """The name to send and to check, or an address to check alone (RFC 6066 section 3)."""
     anchors: str
     """Trust anchors as PEM, in the store's order; empty for an empty store."""
     time: int

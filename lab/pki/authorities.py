@@ -81,7 +81,7 @@ def _within_trustme(scenario: Scenario) -> bool:
 
 def _leaves_free(entity: Entity, said: Certificate) -> bool:
     named = any(part is not None for part in (entity.cn, entity.c, entity.st, entity.l)) or "" in (entity.o, entity.ou)
-    named = named or bool(entity.dns or entity.ip)
+    named = named or bool(entity.dns or entity.raw_dns or entity.ip)
     bound = entity.same_key_as or entity.same_key_id_as or entity.key not in _KEY_TYPES or entity.strings != "utf8"
     asked = said.model_dump(exclude={"subject", "issuer", "ca"}, exclude_defaults=True)
     return not (named or bound or asked or said.ca is False)

@@ -29,19 +29,28 @@ class Match(StrEnum):
 def match_dns(presented: str, host: str) -> Match:
     """Match a DNS name of a certificate with the one asked for, both as A-labels.
 
-    A wildcard counts only as the whole left-most label, and stands for exactly one label (RFC 9525 section 6.3).
-    ``*.com`` is OPEN: public suffixes are no part of the rules, and many stacks refuse such a name.
+    Labels are compared without regard to ASCII case, and to that alone: a U-label matches nothing.  A wildcard counts
+    only as the whole left-most label, and stands for exactly one label (RFC 9525 section 6.3).  ``*`` and ``*.com``
+    are OPEN: public suffixes are no part of the rules, and many stacks refuse such names.  So is a host that ends in
+    a dot, as absolute names do: no RFC says whether the dot is part of what is compared.  In a certificate such a name
+    is not one of the preferred syntax (RFC 5280 section 4.2.1.6), and matches no other spelling.
     """
-    name, wanted = presented.lower(), host.lower().removesuffix(".")
-    if not name or not wanted:
+    if not (presented.isascii() and host.isascii()):
         return Match.NO
-    if "*" not in name:
-        return Match.YES if name == wanted else Match.NO
+    name, asked = presented.lower(), host.lower()
+    wanted = asked.removesuffix(".")
+    if asked != wanted:
+        name = name.removesuffix(".")
+    if not wanted or "" in (*name.split("."), *wanted.split(".")):
+        return Match.NO
     star, _, rest = name.partition(".")
-    first, _, wanted_rest = wanted.partition(".")
-    if star != "*" or "*" in rest or not rest or not first or rest != wanted_rest:
-        return Match.NO
-    return Match.YES if "." in rest else Match.OPEN
+    if "*" not in name:
+        match = Match.YES if name == wanted else Match.NO
+    elif star != "*" or "*" in rest or rest != wanted.partition(".")[2]:
+        match = Match.NO
+    else:
+        match = Match.YES if "." in rest else Match.OPEN
+    return Match.OPEN if match is Match.YES and asked != wanted else match
 
 
 def match_host(names: Iterable[x509.GeneralName], host: str) -> Match:

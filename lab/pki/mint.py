@@ -31,6 +31,8 @@ trips over an encoding that is not the scenario's point."""
 _BEFORE = timedelta(days=30)
 _AFTER = timedelta(days=60)
 """An end-entity certificate without dates: so long before the scenario's first moment, and after its last one."""
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""Beyond these there is no date to write down."""
 
 
 def wanted_keys(scenario: Scenario) -> list[WantedKey]:
@@ -201,5 +203,5 @@ def _key_id_owner(scenario: Scenario, entity: str) -> str:
 
 
 def _dates(span: tuple[datetime, datetime], *, is_ca: bool) -> tuple[datetime, datetime]:
-    start, end = span[0] - _BEFORE, span[1] + _AFTER
+    start, end = max(span[0], _FIRST + _BEFORE) - _BEFORE, min(span[1], _LAST - _AFTER) + _AFTER
     return (min(start, _CA_FROM), max(end, _CA_UNTIL)) if is_ca else (start, end)

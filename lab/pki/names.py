@@ -32,7 +32,7 @@ Canonical: TypeAlias = tuple[frozenset[tuple[ObjectIdentifier, str | bytes]], ..
 def common_name(entity: Entity) -> str | None:
     """Return an entity's common name: its own, else its first DNS name or address, where that fits into one."""
     if entity.cn is not None:
-        return entity.cn
+        return None if entity.cn is False else entity.cn
     first = next(iter([*entity.dns, *map(str, entity.ip)]), None)
     return first if first is not None and len(first) <= _UB_COMMON_NAME else None
 
@@ -40,8 +40,9 @@ def common_name(entity: Entity) -> str | None:
 def distinguished(entity: Entity, slug: str, name: str) -> x509.Name:
     """Return an entity's distinguished name, in the order C, ST, L, O, OU, CN.
 
-    One that the author did not name at all is told from the others by scenario and entity.  A country is always a
-    PrintableString (RFC 5280 appendix A.1).  Raises ValueError where an attribute is too long, empty or unprintable.
+    One that the author did not name at all is told from the others by scenario and entity; ``cn = false`` names it,
+    and leaves it empty where nothing else is said.  A country is always a PrintableString (RFC 5280 appendix A.1).
+    Raises ValueError where an attribute is too long, empty or unprintable.
     """
     chosen = _TYPES[entity.strings]
     said = [
@@ -52,7 +53,7 @@ def distinguished(entity: Entity, slug: str, name: str) -> x509.Name:
         (NameOID.ORGANIZATIONAL_UNIT_NAME, entity.ou),
         (NameOID.COMMON_NAME, common_name(entity)),
     ]
-    if all(value is None for _, value in said):
+    if entity.cn is not False and all(value is None for _, value in said):
         said = [
             (NameOID.ORGANIZATION_NAME, "tlslab"),
             (NameOID.ORGANIZATIONAL_UNIT_NAME, slug),
@@ -73,6 +74,7 @@ def distinguished(entity: Entity, slug: str, name: str) -> x509.Name:
 def alternative_names(entity: Entity) -> x509.SubjectAlternativeName | None:
     """Return an entity's DNS names and addresses as an extension, or None; raise ValueError for a name not in ASCII."""
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in entity.dns]
+    names += [x509.DNSName._init_without_validation(name) for name in entity.raw_dns]  # noqa: SLF001 - no other way in
     names += [x509.IPAddress(address) for address in entity.ip]
     return x509.SubjectAlternativeName(names) if names else None
 

@@ -88,7 +88,8 @@ def sign(
     if purposes := (() if is_ca else ("serverAuth",)) if said.eku is None else said.eku:
         builder = builder.add_extension(x509.ExtendedKeyUsage(map(_purpose, purposes)), critical=False)
     if names is not None and not is_ca:
-        builder = builder.add_extension(names, critical=False)
+        critical = not subject.name.rdns if said.san_critical is None else said.san_critical
+        builder = builder.add_extension(names, critical=critical)
     if said.name_constraints is not None:
         builder = builder.add_extension(
             _name_constraints(said.name_constraints), critical=said.name_constraints.critical

@@ -20,7 +20,7 @@ def probe(feature="ed25519", observed=Observed.FAILED, stage=Stage.HANDSHAKE, **
 def test_every_feature_has_a_probe():
     """The repository's scenario probes each feature by a case that requires it alone."""
     cases = feature_cases(FEATURES)
-    assert set(cases) == {"tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"}
+    assert set(cases) == {"tls1.0", "tls1.2", "tls1.3", "rsa4096", "ec384", "ed25519"}
     assert all(case.requires == (feature,) for feature, case in cases.items())
 
 

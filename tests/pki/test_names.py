@@ -33,7 +33,8 @@ def test_string_types(strings: str, tag: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "entity", [Entity(cn="x" * 65), Entity(o=""), Entity(cn="caf\u00e9", strings="printable"), Entity(c="**")]
+    "entity",
+    [Entity(cn="x" * 65), Entity(o=""), Entity(cn=""), Entity(cn="caf\u00e9", strings="printable"), Entity(c="**")],
 )
 def test_refused_attributes(entity: Entity) -> None:
     """An attribute that is too long, empty, or does not fit its string type is refused."""
@@ -55,6 +56,7 @@ def test_unnamed_entities_differ() -> None:
         (Entity(ip=("192.0.2.1",)), "192.0.2.1"),
         (Entity(dns=("x" * 60 + ".example",)), None),
         (Entity(o="only"), None),
+        (Entity(cn=False, dns=("shop.example",)), None),
     ],
 )
 def test_common_name(entity: Entity, name: str | None) -> None:
@@ -69,6 +71,19 @@ def test_alternative_names() -> None:
     assert alternative_names(Entity()) is None
     with pytest.raises(ValueError, match=r"."):
         alternative_names(Entity(dns=("caf\u00e9.example",)))
+
+
+def test_no_common_name() -> None:
+    """Without a common name the subject is what else the author says, or empty."""
+    assert distinguished(Entity(cn=False, o="o", dns=("shop.example",)), "slug", "e").rfc4514_string() == "O=o"
+    assert not distinguished(Entity(cn=False, dns=("shop.example",)), "slug", "e").rdns
+
+
+def test_raw_names() -> None:
+    """A raw DNS name stands in the extension in UTF-8, behind the others."""
+    found = alternative_names(Entity(dns=("b.example",), raw_dns=("caf\u00e9.example",)))
+    assert found is not None
+    assert found.public_bytes().endswith(b"\x82\x09b.example\x82\x0dcaf\xc3\xa9.example")
 
 
 def test_subtree() -> None:

@@ -66,6 +66,15 @@ def test_end_entity(minted: Mint, key: str, usages: set[str]) -> None:
     assert leaf.subject.rfc4514_string() == "CN=shop.example"
 
 
+def test_critical_names(minted: Mint) -> None:
+    """The SAN is critical under an empty subject (RFC 5280 4.2.1.6), and elsewhere where the author says so."""
+    nameless = {"site": {"cn": False, "dns": ["shop.example"]}}
+    assert not _leaf(minted, nameless).subject.rdns
+    assert _critical(_leaf(minted, nameless))[SAN]
+    assert not _critical(_leaf(minted, nameless, san_critical=False))[SAN]
+    assert _critical(_leaf(minted, san_critical=True))[SAN]
+
+
 def test_key_identifiers(minted: Mint) -> None:
     """Key ids are SHA-1 of the public key (RFC 5280 4.2.1.2 method 1), and the issuer's has nothing beside it."""
     world = minted(ENTITIES, {"root": ("root", "root"), "site": ("site", "root")})
