@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from random import Random
 from typing import Literal
 
 from lab.errors import InputError, Problem, did_you_mean
 from lab.model.scenario import TlsVersion
-from lab.server.chaos.filters import (
-    Apart,
-    At,
-    Coalesced,
-    Cut,
-    First,
-    OneByte,
-    Oversized,
-    Quiet,
-    Retried,
-    Rewritten,
-    Shown,
-)
-from lab.server.chaos.items import End, Filter, Item, Note, Pause, Reset, Stall
-from lab.server.hello import ClientHello
-from lab.server.records import ALERT, Raw, Record
+from lab.server.chaos import acts
+from lab.server.chaos.acts import Wire
+from lab.server.chaos.filters import Apart, At, Coalesced, First, OneByte, Oversized, Quiet, Retried, Shown
+from lab.server.chaos.items import Filter, Reset
 from lab.server.witness import ALERTS
 
-__all__ = ["CATALOGUE", "Consequence", "Fault", "Parameter", "Wire", "consequence", "fault_records", "read_faults"]
+__all__ = ["CATALOGUE", "Consequence", "Fault", "Parameter", "consequence", "fault_records", "read_faults"]
 
 Consequence = Literal["same", "either", "fail"]
 """What a fault does to what is expected: ``same``, nothing; ``either``, a valid chain may be accepted or the
 connection fail; ``fail``, the connection must fail."""
 
 _GRAVITY: tuple[Consequence, ...] = ("same", "either", "fail")
-_WARNING, _FATAL = 1, 2
-_UNRECOGNIZED_NAME = 112
-_TLS12 = b"\3\3"
 _WRITTEN = re.compile(r"(?P<name>[a-z0-9-]+)(?:=(?P<value>[0-9]{1,9}))?")
 
 
@@ -49,20 +33,6 @@ class Parameter:
     default: int
     lowest: int
     highest: int
-
-
-@dataclass(frozen=True)
-class Wire:
-    """What a fault is told of the connection: its own name and number, the source of all chance, hello and chain.
-
-    The client's hello is not there yet when the filters are made, so that ``hello`` is called when it is needed.
-    """
-
-    name: str
-    value: int
-    chance: Random
-    hello: Callable[[], ClientHello | None]
-    chain: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -147,107 +117,6 @@ def consequence(faults: Iterable[Fault]) -> Consequence:
     return max((fault.kind.consequence for fault in faults), key=_GRAVITY.index, default="same")
 
 
-# --- what happens
-
-
-def _pause(wire: Wire, where: str) -> Pause:
-    return Pause(wire.value / 1000, f"{wire.name}: {wire.value} ms {where}")
-
-
-def _delayed(at: At, where: str) -> Callable[[Wire], Filter]:
-    return lambda wire: Cut(at, lambda _before, _size: iter((_pause(wire, where),)))
-
-
-def _reset(at: At) -> Callable[[Wire], Filter]:
-    def make(wire: Wire) -> Filter:
-        def happens(before: int, size: int) -> Iterator[Item]:
-            yield Reset(f"{wire.name}: RST" + (f" after {before} of {size} bytes of the message" if before else ""))
-
-        return Cut(at, happens)
-
-    return make
-
-
-def _truncated(wire: Wire) -> Filter:
-    def happens(before: int, size: int) -> Iterator[Item]:
-        yield End(f"{wire.name}: {before} of {size} bytes, then FIN")
-
-    return Cut(At.INSIDE_CERTIFICATE, happens)
-
-
-def _stalled(wire: Wire) -> Filter:
-    return Cut(At.AFTER_HELLO, lambda _before, _size: iter((Stall(f"{wire.name}: nothing after the ServerHello"),)))
-
-
-def _garbage(wire: Wire) -> Filter:
-    def happens(_before: int, _size: int) -> Iterator[Item]:
-        # The first byte is no content type, so that nobody waits for the rest of a record.
-        yield Raw(bytes((wire.chance.randrange(0x40, 0x80),)) + wire.chance.randbytes(wire.value - 1))
-        yield End(f"{wire.name}: {wire.value} bytes that are no record, then FIN")
-
-    return Cut(At.AFTER_HELLO, happens)
-
-
-def _alert(level: int, number: int) -> Record:
-    return Record(ALERT, _TLS12, bytes((level, number)))
-
-
-def _warned(wire: Wire) -> Filter:
-    def happens(_before: int, _size: int) -> Iterator[Item]:
-        yield _alert(_WARNING, _UNRECOGNIZED_NAME)
-        yield Note(f"{wire.name}: a first warning unrecognized_name")  # a client may leave before the last
-        yield from (_alert(_WARNING, _UNRECOGNIZED_NAME) for _ in range(wire.value - 1))
-        yield Note(f"{wire.name}: {wire.value} times warning unrecognized_name")
-
-    return Cut(At.HELLO, happens)
-
-
-def _alerted(number: int) -> Callable[[Wire], Filter]:
-    def make(wire: Wire) -> Filter:
-        def happens(_before: int, _size: int) -> Iterator[Item]:
-            yield _alert(_FATAL, number)
-            yield End(f"{wire.name}: fatal {ALERTS[number]} in place of the ServerHello, then FIN")
-
-        return Cut(At.HELLO, happens)
-
-    return make
-
-
-_WEAKEST = (0x0001, 0x0002, 0x0004, 0x0005, 0x0003, 0x0008, 0x0006)  # NULL, RC4 and export suites of RSA
-_NARROW = (0x1305, 0x1304, 0x1303, 0x1302, 0x1301)  # TLS 1.3, CCM_8 first
-_CIPHER_AT = 39  # of a ServerHello message with an empty session id
-
-
-def _downgraded(wire: Wire) -> Filter:
-    def change(message: bytes) -> tuple[bytes, str] | None:
-        hello = wire.hello()
-        at = _CIPHER_AT + message[38]
-        chosen = int.from_bytes(message[at : at + 2], "big")
-        pool = _NARROW if chosen in _NARROW else _WEAKEST
-        offered = hello.ciphers if hello is not None else ()
-        other = next((suite for suite in pool if suite not in offered), None)
-        if other is None:
-            return None
-        changed = message[:at] + other.to_bytes(2, "big") + message[at + 2 :]
-        return changed, f"{wire.name}: 0x{other:04x}, which the client did not offer, in place of 0x{chosen:04x}"
-
-    return Rewritten(change)
-
-
-_MARK = b"DOWNGRD\1"
-_MARK_AT = slice(30, 38)  # of a ServerHello message: the end of its random
-
-
-def _marked(wire: Wire) -> Filter:
-    def change(message: bytes) -> tuple[bytes, str] | None:
-        marked = message[_MARK_AT] == _MARK
-        return (message, f"{wire.name}: TLS 1.2, with DOWNGRD 01 at the end of the random") if marked else None
-
-    return Rewritten(change)
-
-
-# --- the catalogue
-
 _MS = Parameter("ms", 500, 1, 600_000)
 _FRAGMENTED = "RFC 8446 section 5.1: handshake messages may be coalesced, or fragmented across several records"
 _ABORTED = "RFC 9293 section 3.10.7: a RST ends the connection"
@@ -259,7 +128,7 @@ _KINDS = (
         "accepts the connection, and waits before it reads the ClientHello",
         "same",
         ("RFC 9293 section 3.8: a peer may be slow",),
-        lambda wire: First(_pause(wire, "before the ClientHello was read")),
+        lambda wire: First(acts.pause(wire, "before the ClientHello was read")),
         _MS,
     ),
     Kind(
@@ -267,7 +136,7 @@ _KINDS = (
         "waits before the ServerHello",
         "same",
         ("RFC 9293 section 3.8: a peer may be slow",),
-        _delayed(At.HELLO, "before the ServerHello"),
+        acts.delayed(At.HELLO, "before the ServerHello"),
         _MS,
     ),
     Kind(
@@ -275,7 +144,7 @@ _KINDS = (
         "waits between ServerHello and Certificate; under TLS 1.3, before the encrypted records of which one holds it",
         "same",
         ("RFC 9293 section 3.8: a peer may be slow",),
-        _delayed(At.CERTIFICATE, "before the Certificate"),
+        acts.delayed(At.CERTIFICATE, "before the Certificate"),
         _MS,
     ),
     Kind(
@@ -330,7 +199,7 @@ _KINDS = (
         "sends warning alerts (unrecognized_name) before the ServerHello",
         "same",
         ("RFC 6066 section 3: a warning of unrecognized_name, which is no error",),
-        _warned,
+        acts.warned,
         Parameter("alerts", 1, 1, 4),
         max_tls="1.2",
     ),
@@ -339,7 +208,7 @@ _KINDS = (
         "sends a great many warning alerts (unrecognized_name) before the ServerHello",
         "either",
         ("CVE-2016-8610: a flood of warnings that was never refused", "RFC 5246 section 7.2.2"),
-        _warned,
+        acts.warned,
         Parameter("alerts", 1000, 5, 20_000),
         max_tls="1.2",
     ),
@@ -348,7 +217,7 @@ _KINDS = (
         "sends nothing after the ServerHello, for ever",
         "fail",
         ("RFC 8446 section 4.4: no client has seen the server's Finished",),
-        _stalled,
+        acts.stalled,
     ),
     Kind(
         "reset-before-hello",
@@ -362,14 +231,14 @@ _KINDS = (
         "resets the connection after the ServerHello; under TLS 1.3, before the encrypted records",
         "fail",
         (_ABORTED,),
-        _reset(At.CERTIFICATE),
+        acts.reset(At.CERTIFICATE),
     ),
     Kind(
         "reset-inside-certificate",
         "resets the connection in the middle of the Certificate message",
         "fail",
         (_ABORTED,),
-        _reset(At.INSIDE_CERTIFICATE),
+        acts.reset(At.INSIDE_CERTIFICATE),
         max_tls="1.2",
     ),
     Kind(
@@ -377,7 +246,7 @@ _KINDS = (
         "resets the connection after the Certificate message",
         "fail",
         (_ABORTED,),
-        _reset(At.AFTER_CERTIFICATE),
+        acts.reset(At.AFTER_CERTIFICATE),
         max_tls="1.2",
     ),
     Kind(
@@ -385,7 +254,7 @@ _KINDS = (
         "sends half of the Certificate message, whose header promises all of it, then a FIN",
         "fail",
         (_LENGTH,),
-        _truncated,
+        acts.truncated,
         max_tls="1.2",
     ),
     Kind(
@@ -393,7 +262,7 @@ _KINDS = (
         "sends bytes that are no record after the ServerHello, then a FIN",
         "fail",
         ("RFC 8446 section 5: unexpected_message for a content type that there is not",),
-        _garbage,
+        acts.garbage,
         Parameter("bytes", 512, 1, 65_536),
     ),
     Kind(
@@ -409,7 +278,7 @@ _KINDS = (
         "speaks TLS 1.2 to a client that offers TLS 1.3, with the mark of a downgrade in its random; all else is right",
         "fail",
         ("RFC 8446 section 4.1.3: a client must abort with illegal_parameter",),
-        _marked,
+        acts.marked,
         max_tls="1.2",
         needs="1.3",
     ),
@@ -418,7 +287,7 @@ _KINDS = (
         "names in the ServerHello a cipher suite that the client did not offer",
         "fail",
         ("RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3: a client must abort with illegal_parameter",),
-        _downgraded,
+        acts.downgraded,
     ),
     *(
         Kind(
@@ -426,7 +295,7 @@ _KINDS = (
             f"sends a fatal alert, {name}, in place of the ServerHello, then a FIN",
             "fail",
             ("RFC 8446 section 6.2: a fatal alert ends the connection",),
-            _alerted(number),
+            acts.alerted(number),
         )
         for number, name in ALERTS.items()
         if name not in {"close_notify", "user_canceled", "no_renegotiation"}  # none of these is ever fatal

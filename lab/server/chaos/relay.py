@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, Protocol
 
+from lab.server.chaos.acts import Wire
 from lab.server.chaos.filters import Watch
 from lab.server.chaos.items import Done, End, Filter, Item, Note, Pause, Reset, Sent, Stall, through
-from lab.server.faults import Fault, Wire
+from lab.server.faults import Fault
 from lab.server.hello import ClientHello
 from lab.server.records import Raw, Record, RecordReader
 
