@@ -151,6 +151,8 @@ class Driver:
             while not self.log.reason() and time.monotonic() < end:
                 time.sleep(PAUSE)
             return judge(stage, self.log.reason()) if self.log.reason() else failed(stage, error.name, str(error))
+        except RuntimeError as error:  # the connection ended before the request, as where the server rejects us
+            return failed(stage, "RuntimeError", str(error))
         finally:
             if connection is not None:
                 connection.close()
