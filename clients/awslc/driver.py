@@ -154,6 +154,8 @@ class Driver:
                 # not time.sleep(), which under a frozen clock may find its end in the past and fail
                 select.select([], [], [], PAUSE)
             return judge(stage, self.log.reason()) if self.log.reason() else failed(stage, error.name, str(error))
+        except RuntimeError as error:  # the connection ended before the request, as where the server rejects us
+            return failed(stage, "RuntimeError", str(error))
         finally:
             if connection is not None:
                 connection.close()
