@@ -17,7 +17,7 @@ from lab.expectation import expected, opinion, particulars
 from lab.judge import Chaos
 from lab.model.case import Trait
 from lab.model.result import CertificateRecord, ExhibitRecord, RemedyRecord, Witness
-from lab.model.scenario import Case, Expectation, Scenario, Swept, TlsVersion
+from lab.model.scenario import Case, Certificate, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.encoding import serial_number
 from lab.pki.keys import KeyRing
@@ -91,7 +91,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
-                odd=any(self.scenarios[case.scenario].certificates[name].mutations for name in case.send),
+                odd=any(_odd(self.scenarios[case.scenario].certificates[name]) for name in case.send),
             )
             if case.wire:
                 file, field = f"{case.scenario}/scenario.toml", f"faults.{case.fault}.wire"
@@ -190,6 +190,10 @@ def _family(case: Case, swept: Swept | None) -> str:
     if case.origin == "sweep" and swept is not None:
         return f"{swept.family}+{case.store}@{case.time}"
     return f"{case.chain}+{case.store}" if case.origin == "boundary" else ""
+
+
+def _odd(said: Certificate) -> bool:
+    return bool(said.mutations) or said.hash in {"md5", "sha1"}
 
 
 def _der(certificate: x509.Certificate) -> bytes:
