@@ -81,7 +81,7 @@ function connect(probe, settle) {
 
     if (verdict)
       end({outcome: 'rejected', code: reasons.code(error, verdict), text: said, reason: reasons.reason(error, said)});
-    else if (stage === 'handshake' && /^error:[^:]*:asn1 encoding/i.test(said)) /* OpenSSL cannot decode a certificate */
+    else if (stage === 'handshake' && /^error:[^:]*:asn1 encoding|:cert length mismatch/i.test(said)) /* OpenSSL cannot decode a certificate */
       end({outcome: 'rejected', code: code, text: said, reason: 'malformed'});
     else
       end({outcome: 'failed', code: code, text: said});
