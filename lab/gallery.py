@@ -20,7 +20,7 @@ from lab.judge import Chaos
 from lab.model.case import Device, Reason, Trait
 from lab.model.result import CertificateRecord, DeviceRecord, ExhibitRecord, RemedyRecord, Witness
 from lab.model.revocation import said
-from lab.model.scenario import Case, Expect, Expectation, Scenario, Swept, TlsVersion
+from lab.model.scenario import Case, Certificate, Expect, Expectation, Scenario, Swept, TlsVersion
 from lab.model.variants import named
 from lab.pki.addresses import NOWHERE
 from lab.pki.encoding import serial_number
@@ -133,7 +133,7 @@ class Gallery:
                 prefer=server.prefer,
                 groups=":".join(server.groups or ()) or GROUPS,
                 imposter=imposter,
-                odd=any(self.scenarios[case.scenario].certificates[name].mutations for name in case.send),
+                odd=any(_odd(self.scenarios[case.scenario].certificates[name]) for name in case.send),
                 client_auth=self._client_auth(case, minted),
                 staple=staple.der if staple else b"",
             )
@@ -284,6 +284,10 @@ def _device_record(device: Device | None, minted: Minted) -> DeviceRecord | None
         anchors=_records(device.trust, minted.named(device.trust)),
         required=device.required,
     )
+
+
+def _odd(said: Certificate) -> bool:
+    return bool(said.mutations) or said.hash in {"md5", "sha1"}
 
 
 def _der(certificate: x509.Certificate) -> bytes:

@@ -34,6 +34,7 @@ REASONS = {
     "Certificate is not valid for the supplied hostname": "wrong-host",
     "Certificate is invalid": "malformed",
     "Error decoding certificate": "malformed",
+    "error decoding certificate": "malformed",
     "Certificate has been revoked by the CA": "revoked",
     "Certificate Type is unsupported": "other",
     "Certificate intent is invalid for the current context.": "wrong-usage",

@@ -29,6 +29,7 @@ exec "$here/command" --client mender --clock faketime --hosts --env LC_ALL=C --e
     --match 'openssl verify rc: .*=rejected' \
     --match 'Host validation error=rejected:wrong-host' \
     --match 'update fetch request failed: .*connection refused=failed:connect' \
+    --match 'SSL errors: (asn1 encoding routines|SSL routines:.*:cert length mismatch).*=rejected:malformed' \
     --match 'update fetch request failed: .*=failed:handshake' \
     -- mender --no-syslog --data '{dir}' --config '{dir}/mender.conf' --fallback-config '{dir}/none' \
     --trusted-certs '{anchors}' install 'https://{authority}:{port}/' \

@@ -19,6 +19,7 @@ IPPROTO_TCP = 6
 TCP_NODELAY = 1
 CA_CHAIN_REQUIRED = -0x7680
 FATAL_ERROR = -0x3000
+BAD_CERTIFICATE = -0x7A00  # what Mbed TLS 3 says of a usage, where nothing else was wrong
 X509_ERRORS = range(-0x2A00, -0x2080 + 1)
 
 # mbedtls_x509_crt_verify_info() has a line for every flag of the verification.  The first that is here decides: trust,
@@ -59,6 +60,8 @@ def from_error(stage, error):
         name = "-0x%04x" % -code
         if code == CA_CHAIN_REQUIRED:
             return rejected(stage, "unknown-ca", name, text)
+        if code == BAD_CERTIFICATE:
+            return rejected(stage, "wrong-usage", name, text)
         if code == FATAL_ERROR:
             return rejected(stage, "path-length", name, text)
         if -(-code & 0x7F80) in X509_ERRORS:

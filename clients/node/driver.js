@@ -81,8 +81,10 @@ function connect(probe, settle) {
 
     if (verdict)
       end({outcome: 'rejected', code: reasons.code(error, verdict), text: said, reason: reasons.reason(error, said)});
-    else if (stage === 'handshake' && /^error:[^:]*:asn1 encoding/i.test(said)) /* OpenSSL cannot decode a certificate */
+    else if (stage === 'handshake' && /^error:[^:]*:asn1 encoding|:cert length mismatch/i.test(said)) /* OpenSSL cannot decode a certificate */
       end({outcome: 'rejected', code: code, text: said, reason: 'malformed'});
+    else if (stage === 'handshake' && /:ecc cert not for signing/.test(said)) /* its key usage, or one that is invalid */
+      end({outcome: 'rejected', code: code, text: said, reason: 'wrong-usage'});
     else
       end({outcome: 'failed', code: code, text: said});
   }

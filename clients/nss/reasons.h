@@ -49,6 +49,8 @@ static inline bool reason_of(int error, enum kit_reason *reason)
 	case SEC_ERROR_BAD_DER:
 	case SEC_ERROR_INVALID_TIME:
 	case SEC_ERROR_EXTENSION_VALUE_INVALID:
+	case SEC_ERROR_EXTRA_INPUT:
+	case SEC_ERROR_LIBRARY_FAILURE: /* what NSS says of a certificate that it cannot decode */
 	case SEC_ERROR_BAD_KEY:
 	case SEC_ERROR_INVALID_KEY:
 		*reason = KIT_MALFORMED;

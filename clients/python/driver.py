@@ -55,7 +55,8 @@ def from_error(stage, error):
     if isinstance(error, (socket.timeout, ssl.SSLWantReadError)):
         return failed(stage, "timeout", str(error))
     if isinstance(error, ssl.SSLError):
-        if error.library == "ASN1":
+        # OpenSSL's queue begins with another library's error, or the bytes are too many, where it cannot decode one
+        if error.library == "ASN1" or "ASN1 lib" in str(error) or error.reason == "CERT_LENGTH_MISMATCH":
             return rejected(stage, "malformed", error.reason, str(error))
         return failed(stage, error.reason or error.errno, str(error))
     return failed(stage, getattr(error, "errno", None) or type(error).__name__, str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,6 +34,13 @@ _NUMBERS = {
     "1.2": SSL.TLS1_2_VERSION,
     "1.3": SSL.TLS1_3_VERSION,
 }
+_WEAK = re.compile(
+    b"|".join(
+        re.escape(bytes.fromhex(oid))
+        for oid in ("06092a864886f70d010104", "06092a864886f70d010105", "06072a8648ce3d0401")
+    )
+)
+"""The object identifiers of md5WithRSAEncryption, sha1WithRSAEncryption and ecdsa-with-SHA1, as DER."""
 _FLIGHT = 32 * 1024  # more than any hello
 _NO_AUTO_CHAIN = 0x8  # SSL_MODE_NO_AUTO_CHAIN; pyOpenSSL has no name for it
 
@@ -115,7 +123,9 @@ class Exhibit:
         """Why OpenSSL cannot show an odd chain, in words; empty where it can, or is to raise InputError.
 
         Besides bytes that it would change, there are certificates that it loads and then does not choose, such as one
-        with an extension twice: a rehearsal with a client that takes everything shows that.
+        with an extension twice: a rehearsal with a client that takes everything shows that.  An end-entity certificate
+        signed with MD5 or SHA-1 it keeps from a client that does not name the digest (RFC 8446 4.2.3), which is then
+        not put to the test.
         """
         if not self.odd:
             return ""
@@ -123,6 +133,8 @@ class Exhibit:
             _check_encoding(self.chain)
         except InputError as error:
             return str(error)
+        if _WEAK.search(self.chain[0]):
+            return "OpenSSL keeps a certificate signed with MD5 or SHA-1 from whoever does not ask for one"
         return _rehearse(self._made(load=True), {self.min_tls, self.max_tls})
 
     @cached_property

@@ -7,15 +7,19 @@ import hashlib
 import socket
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from lab.errors import InputError
+from lab.model.scenario import Certificate, Entity, Scenario
 from lab.pki.keys import KeyRing
+from lab.pki.mint import mint
 from lab.pki.mutations import BYTES
 from lab.server.exhibit import Exhibit
 from lab.server.imposter import OddConnection, connection_class
 from lab.server.records import CERTIFICATE, Messages, RecordReader
 
+HOST = "shop.example"
 SPOILT = {name: BYTES[name] for name in ("long-length", "trailing-bytes", "truncated")}
 
 
@@ -104,3 +108,22 @@ def test_openssl_serves_whatever_it_can(plain):
     assert connection_class(spoilt(plain, 0, "long-length")) is OddConnection
     with pytest.raises(InputError, match="another encoding"):
         dataclasses.replace(spoilt(plain, 0, "trailing-bytes"), odd=False).context()
+
+
+def test_old_digests_are_shown_to_everybody(lane, wire, tmp_path):
+    """A leaf signed with SHA-1 goes out by tlslite-ng, to a client that does not name that digest too."""
+    ring = KeyRing(tmp_path / "keys")
+    entities = {"ca": Entity(key="rsa2048"), "site": Entity(dns=("shop.example",))}
+    certificates = {
+        "ca": Certificate(subject="ca", issuer="ca"),
+        "site": Certificate(subject="site", issuer="ca", hash="sha1"),
+    }
+    said = {"schema": 1, "slug": "odd", "title": "", "date": "2024-06-01", "summary": "", "server": {"host": HOST}}
+    rest = {name: {} for name in ("chains", "stores", "times")}
+    made = mint(Scenario.model_validate({**said, **rest, "entities": entities, "certificates": certificates}), ring)
+    shown = Exhibit(
+        tuple(one.public_bytes(Encoding.DER) for one in made.named(["site"])), made.key_of("site"), odd=True
+    )
+    lane.show(shown)
+    assert sent_in_the_open(wire, lane.port) == list(shown.chain)
+    assert connection_class(shown) is OddConnection
