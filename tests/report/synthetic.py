@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from lab.ledger import RunRecord
 from lab.model.result import (
@@ -307,3 +311,8 @@ def wide(columns: int = 30, cases: int = 12, scenarios: int = 3) -> RunRecord:
         ),
         cells=tuple(cells),
     )
+
+
+def unpacked(island: str) -> Any:
+    """Return the data that the script of an HTML report reads."""
+    return json.loads(gzip.decompress(base64.b64decode(island)))

@@ -89,7 +89,7 @@ def test_text_and_page_show_both_stores_and_both_chains() -> None:
     assert "Trusted for devices:\nmeter-root: CN=Meter Root" in text
     page = html.render(record)
     assert page.count("Given to the device") >= 1
-    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    data = made.unpacked(re.search(r'<script type="application/gzip" id="data">(.*?)</script>', page, re.DOTALL)[1])
     (row,) = [one for one in data["rows"] if "device" in one]
     strings = data["strings"]
     assert [strings[number] for number in row["device"][0]][:2] == ["meter", METER]

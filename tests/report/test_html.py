@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import json
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -56,11 +53,6 @@ class Page(HTMLParser):
         return [one for one in found if not name or name in (one.get("class") or "").split()]
 
 
-def unpacked(island: str) -> Any:
-    """Return the data that the script reads."""
-    return json.loads(gzip.decompress(base64.b64decode(island)))
-
-
 @pytest.mark.parametrize("make", [made.example, made.hostile, made.wide])
 def test_nothing_but_our_own_elements(make: Callable[[], RunRecord]) -> None:
     """Tags are balanced, with two scripts and one style, no inline handler or style, and no address but a cell's."""
@@ -102,7 +94,7 @@ def test_hostile_text_is_text() -> None:
     assert "{{ 7*7 }}" in text
     assert "\x1b" not in text
     assert "\u202e" not in text
-    assert unpacked(page.raw["script"][0])["heads"][0] == f"evil-1.0{made.HOSTILE}"
+    assert made.unpacked(page.raw["script"][0])["heads"][0] == f"evil-1.0{made.HOSTILE}"
 
 
 @given(st.text())
@@ -111,7 +103,7 @@ def test_an_island_cannot_be_left(text: str) -> None:
     island = html.island({"text": text})
 
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", island)
-    assert unpacked(island) == {"text": text}
+    assert made.unpacked(island) == {"text": text}
 
 
 def test_the_matrix_is_a_grid() -> None:
@@ -133,7 +125,7 @@ def test_the_matrix_is_a_grid() -> None:
 def test_evidence_is_behind_every_cell() -> None:
     """The data has each cell's facts, and the page has those of what is new for who prints it."""
     text = html.render(made.example())
-    data = unpacked(Page(text).raw["script"][0])
+    data = made.unpacked(Page(text).raw["script"][0])
     sections, commands = data["rows"][1]["cells"][0]
     facts = {data["strings"][label]: data["strings"][value] for _, listed in sections for label, value in listed}
 
