@@ -216,7 +216,7 @@ class _Printer:
         self._hanging(Text("  "), dead, 4)
         for remedy in group.remedies:
             said = f"{remedy.title}" + (f": {remedy.why}" if remedy.why else "")
-            self._hanging(Text(f"  ,{printable(remedy.name)}"), Text(printable(f" {said}")), 9)
+            self._hanging(Text(f"  ,{printable(remedy.name)}  "), Text(printable(said)), 9)
         for known in group.known:
             who = printable(f"{', '.join(known.clients)} {', '.join(known.cases)}")
             said = printable(", ".join(part for part in (known.native, known.why) if part))
