@@ -68,7 +68,7 @@ static int check(SSL *ssl, void *arg)
 	return report->outcome != KIT_REJECTED;
 }
 
-void ask_for_staple(SSL_CTX *ctx, const X509_VERIFY_PARAM *param, struct kit_report *report)
+void ask_for_staple(SSL_CTX *ctx, X509_VERIFY_PARAM *param, struct kit_report *report)
 {
 	X509_STORE_set1_param(SSL_CTX_get_cert_store(ctx), param);
 	SSL_CTX_set_tlsext_status_type(ctx, TLSEXT_STATUSTYPE_ocsp);
@@ -78,7 +78,7 @@ void ask_for_staple(SSL_CTX *ctx, const X509_VERIFY_PARAM *param, struct kit_rep
 
 #else /* before, nobody can be asked for the path that was verified */
 
-void ask_for_staple(SSL_CTX *ctx, const X509_VERIFY_PARAM *param, struct kit_report *report)
+void ask_for_staple(SSL_CTX *ctx, X509_VERIFY_PARAM *param, struct kit_report *report)
 {
 	(void)ctx;
 	(void)param;

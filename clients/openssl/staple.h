@@ -8,6 +8,6 @@
 #include <openssl/ssl.h>
 
 /* The lab's time is for the signer's certificate, which is verified with the context's store. */
-void ask_for_staple(SSL_CTX *ctx, const X509_VERIFY_PARAM *param, struct kit_report *report);
+void ask_for_staple(SSL_CTX *ctx, X509_VERIFY_PARAM *param, struct kit_report *report);
 
 #endif
