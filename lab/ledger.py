@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -73,19 +75,42 @@ class Ledger:
             raise InputError.one(
                 "there is a ledger already", file=ledger.path, remedy="choose another folder"
             ) from None
+        ledger._lock()
         ledger.append(run)
         return ledger
 
     @classmethod
     def resume(cls, folder: Path) -> tuple[Ledger, RunRecord]:
-        """Open a ledger for more, and return it with what it holds; raise InputError where it cannot be read."""
+        """Open a ledger for more, and return it with what it holds.
+
+        Raise InputError where it cannot be read, or a lab is still writing it.
+        """
         ledger = cls(folder)
-        record = read(folder)
+        with suppress(OSError):  # of which reading it then tells
+            ledger._file = ledger.path.open("r+b", buffering=0)
+            ledger._lock()
+        try:
+            record = read(folder)
+        except InputError:
+            ledger.close()
+            raise
+        assert ledger._file is not None
         data = ledger.path.read_bytes()
-        ledger._file = ledger.path.open("r+b", buffering=0)
         ledger._file.truncate(data.rfind(b"\n") + 1)
         ledger._file.seek(0, os.SEEK_END)
         return ledger, record
+
+    def _lock(self) -> None:
+        """Keep other labs from writing this file for as long as it is open."""
+        assert self._file is not None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            self._file = None
+            raise InputError.one(
+                "a lab is still writing it", file=self.path, remedy="wait for its end, or end it"
+            ) from None
 
     def append(self, record: Model) -> None:
         """Write one record."""

@@ -219,3 +219,18 @@ def test_no_ledger_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is a ledger already"):
         Ledger.create(tmp_path, RUN)
     assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_one_lab_at_a_time_writes(tmp_path: Path) -> None:
+    """A run that still goes on cannot be taken up by another lab; once it has ended, it can."""
+    running = Ledger.create(tmp_path, RUN)
+    running.append(cell())
+    with pytest.raises(InputError, match="still writing"):
+        Ledger.resume(tmp_path)
+    running.append(cell("two"))
+    running.close()
+    resumed, record = Ledger.resume(tmp_path)
+    assert len(record.cells) == 2
+    with pytest.raises(InputError, match="still writing"):
+        Ledger.resume(tmp_path)
+    resumed.close()
