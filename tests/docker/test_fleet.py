@@ -62,7 +62,10 @@ WEBPKI = "rustls/webpki, src/verify_cert.rs: a trust anchor has no dates"
 EQUIFAX = "wolfSSL/wolfssl issue 360"
 DEPTH = "Mbed TLS, mbedtls_config.h: MBEDTLS_X509_MAX_INTERMEDIATE_CA"
 GEN_Y = "Certificates of Let's Encrypt, documentation, July 2026"
-STARFIELD = "ACM will no longer cross sign certificates with Starfield Class 2 starting August 2024, AWS Security Blog"
+STARFIELD = (
+    "ACM will no longer cross sign certificates with Starfield Class 2 starting August 2024, "
+    "AWS Security Blog, 2024-06-27"
+)
 CERTUM = "SSL.com Legacy Cross-signed Root Certificate Expiring on September 11, 2023, SSL.com blog"
 PUSH = "Apple Push Notification service server certificate update, Apple Developer Forums, thread 673698"
 SKETCH = "dzurikmiroslav/esp32-evse issue 46"
