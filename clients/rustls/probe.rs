@@ -47,7 +47,11 @@ impl Report {
     fn error(mut self, stage: &'static str, error: &rustls::Error) -> Self {
         let code = reasons::code(error);
         self.reason = reasons::reason(&code);
-        let outcome = if self.reason.is_some() { "rejected" } else { "failed" };
+        let outcome = match (self.reason, code.as_str()) {
+            (Some(_), _) => "rejected",
+            (None, "UnsupportedNameType") => "unsupported", // 0.20 has no addresses for names
+            _ => "failed",
+        };
         self.settle(outcome, stage, &code, &error.to_string())
     }
 
