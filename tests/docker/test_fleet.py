@@ -15,6 +15,7 @@ import pytest
 from lab.corpus import Client, Corpus
 from lab.judge import in_range
 from lab.run import said_version
+from tests.e2e.test_matrix import ELSEWHERE
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left")]
 
@@ -28,6 +29,7 @@ FOR_THE_ORACLES = (
     "openssl-3.0",
     "node-0.10.0",
     "node-0.10.48",
+    *ELSEWHERE.values(),
 )
 
 
@@ -173,6 +175,16 @@ def test_a_column_is_built_and_passes_its_controls(checked, name):
     """Each column is the library that it says, and verifies: chain, host, dates, and the server's key."""
     assert checked[name]["controls"] == "ok", checked[name]
     assert checked[name]["digest"]
+
+
+def test_what_no_seed_column_shows_another_does(tlslab):
+    """In the scenarios in which the seed columns do one thing only, the named column does several."""
+    names = [word for name in sorted(set(ELSEWHERE.values())) for word in ("--client", name)]
+    done = tlslab("run", *ELSEWHERE, *names, "--runtime", "docker", "--format", "json", folders=False, timeout=3600)
+    for scenario, client in ELSEWHERE.items():
+        observed = {cell["observed"] for cell in done.cells(scenario=scenario, client=client)}
+        assert len(observed) > 1, (scenario, client, observed)
+    assert done.status == 0
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
