@@ -28,7 +28,7 @@ help: ## this list
 setup: ## .venv, and the Debian packages that building the clients takes
 	@tools/setup
 
-matrix: setup ## every scenario before the seed clients; the matrix here and in results/
+matrix: setup ## every scenario before the seed clients, told here, whole in results/; SCENARIO=NAME prints one
 	@if $(USES_DOCKER); then tools/base-image bookworm; fi
 	@$(BIN)/tlslab run $(SCENARIO) $(CLIENT:%=--client %) --runtime $(RUNTIME) --output $(RESULTS)
 
